@@ -1,0 +1,11 @@
+//! What two programs of Network Audit must agree on, to the byte.
+//!
+//! The kernel half and user space share [`event`]; the addon and the daemon share [`hint`]; the daemon and every
+//! verifier share what the `user` feature adds. `FORMAT.md` beside this crate says the same in prose, and tests hold
+//! the two together.
+#![cfg_attr(not(any(test, feature = "user")), no_std)]
+
+pub mod endpoint; // an address and a port, in one form for IPv4 and IPv6
+pub mod event; // what the kernel notices
+pub mod gap; // every way evidence can be missing, as numbers
+pub mod hint; // what the addon claims, in shared memory
