@@ -9,3 +9,6 @@ pub mod endpoint; // an address and a port, in one form for IPv4 and IPv6
 pub mod event; // what the kernel notices
 pub mod gap; // every way evidence can be missing, as numbers
 pub mod hint; // what the addon claims, in shared memory
+
+#[cfg(feature = "user")]
+pub mod body; // what a record says, and its bytes

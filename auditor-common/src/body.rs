@@ -1,0 +1,341 @@
+//! What a record says: one type for each class, and its bytes (deterministic CBOR, RFC 8949 §4.2.1, integer keys).
+//!
+//! Schema 1. Keys are never used again for something else; a reader refuses keys and classes it does not know.
+//! `None` is CBOR `null` and means "not measured" or "nobody says", never zero.
+
+use crate::endpoint::Endpoint;
+
+/// The schema that this file describes.
+pub const SCHEMA: u16 = 1;
+
+/// Values of an entry's `class`, by entry type. Types without classes use 0.
+pub mod class {
+    /// EVENT: a flow began.
+    pub const FLOW_OPENED: u32 = 1;
+    /// EVENT: a flow ended.
+    pub const FLOW_ENDED: u32 = 2;
+    /// EVENT: bytes so far of a flow that goes on.
+    pub const FLOW_INTERIM: u32 = 3;
+    /// EVENT: a call that the addon claims (one HTTP request, say), on a flow or on none that is known.
+    pub const CALL: u32 = 4;
+    /// EVENT: an audited process began, became another program, or ended.
+    pub const PROCESS: u32 = 5;
+    /// RUN: the daemon began to record.
+    pub const RUN_START: u32 = 1;
+    /// RUN: the daemon stopped in good order.
+    pub const RUN_STOP: u32 = 2;
+}
+
+/// The kernel's sample that a record stands on. Keys 1 to 3 of every EVENT body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Key 1. CLOCK_BOOTTIME nanoseconds.
+    pub boot_ns: u64,
+    /// Key 2. Processor; `None` where no sample stands behind it (a claim, an end by silence).
+    pub cpu: Option<u32>,
+    /// Key 3. Number of the sample on that processor.
+    pub kseq: Option<u64>,
+}
+
+/// Who opened the socket. The kernel's word, except `executable` and `arguments`, which are read from `/proc`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Key 1. In the host's numbering.
+    pub tgid: u32,
+    /// Key 2.
+    pub tid: u32,
+    /// Key 3. CLOCK_BOOTTIME nanoseconds: with `tgid`, the identity.
+    pub start_ns: u64,
+    /// Key 4. The kernel's short name.
+    pub comm: Option<String>,
+    /// Key 5. Path of the program.
+    pub executable: Option<String>,
+    /// Key 6. How many arguments it was started with; never which.
+    pub arguments: Option<u32>,
+    /// Key 7. The kernel's number of its cgroup.
+    pub cgroup: u64,
+    /// Key 8. Its parent's `tgid`, where it is known.
+    pub parent: Option<u32>,
+}
+
+/// How we know whose call it was.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    /// Nobody says.
+    #[default]
+    Absent = 0,
+    /// No claim, but something the host knows explains it.
+    Inferred = 1,
+    /// A claim that could not be bound to a socket or spawn that the kernel saw.
+    SelfReported = 2,
+    /// A claim of that very process for that very socket, or for the spawn that started the child.
+    Matched = 3,
+}
+
+/// Whose call it was, as far as anybody says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attribution {
+    /// Key 1.
+    pub label: Label,
+    /// Key 2. The module that is shown: the first of the chain that is not plumbing.
+    pub module: Option<String>,
+    /// Key 3. Distinct modules, nearest first.
+    pub chain: Vec<String>,
+    /// Key 4. `file:line function`.
+    pub site: Option<String>,
+    /// Key 5. Route template, cron, server action, shell.
+    pub origin: Option<String>,
+    /// Key 6. Database, as the process claims.
+    pub database: Option<String>,
+    /// Key 7. Why the label is what it is: a word from the list in FORMAT.md (`cookie`, `spawn`, `no-claim`, …).
+    pub reason: String,
+    /// Key 8. Numbers from the closed list of contradictions; empty is the rule.
+    pub contradictions: Vec<u8>,
+}
+
+/// A flow began (class 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowOpened {
+    /// Keys 1–3.
+    pub sample: Sample,
+    /// Key 4. `true` if the other side opened it.
+    pub inbound: bool,
+    /// Key 5. IP protocol number.
+    pub protocol: u16,
+    /// Keys 6 and 7.
+    pub remote: Endpoint,
+    /// Keys 8 and 9; `None` where it was not known yet.
+    pub local: Option<Endpoint>,
+    /// Key 10. Socket cookie.
+    pub cookie: u64,
+    /// Key 11.
+    pub process: Process,
+    /// Key 12.
+    pub attribution: Attribution,
+    /// Key 13. It was there before the auditor.
+    pub opened_before: bool,
+    /// Key 14. Inode number of the network namespace.
+    pub netns: u32,
+    /// Key 15. Which Odoo: the instance's name.
+    pub instance: String,
+}
+
+/// How a flow ended.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowEnd {
+    /// In good order.
+    Closed = 1,
+    /// The socket carried an error when it ended: see `error`.
+    Error = 2,
+    /// TCP: the connection never came to be.
+    NotEstablished = 3,
+    /// No traffic for the idle time.
+    Idle = 4,
+    /// The socket went on to another peer.
+    Replaced = 5,
+    /// The daemon stopped looking; the flow may go on.
+    NotWatched = 6,
+}
+
+/// A flow ended (class 2), or goes on (class 3, `end` is `None`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowTraffic {
+    /// Keys 1–3.
+    pub sample: Sample,
+    /// Key 4. `seq` of the record that opened it.
+    pub flow: u64,
+    /// Key 5. `None` in an interim record.
+    pub end: Option<FlowEnd>,
+    /// Key 6. `errno`.
+    pub error: Option<u32>,
+    /// Key 7. Payload bytes; `None` is "not measured".
+    pub sent: Option<u64>,
+    /// Key 8.
+    pub received: Option<u64>,
+    /// Key 9. Since it was opened, nanoseconds.
+    pub duration_ns: u64,
+    /// Key 10. From `connect()` to the established connection, nanoseconds.
+    pub handshake_ns: Option<u64>,
+}
+
+/// A call that the addon claims (class 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Keys 1–3; the time is the claim's, on the boot clock.
+    pub sample: Sample,
+    /// Key 4. `seq` of the flow it went over, if the cookie is known.
+    pub flow: Option<u64>,
+    /// Key 5. Socket cookie.
+    pub cookie: u64,
+    /// Key 6. `http`, `serve`, …
+    pub channel: String,
+    /// Key 7. Request method.
+    pub method: Option<String>,
+    /// Key 8. Whose call it was.
+    pub attribution: Attribution,
+    /// Key 9. The process that claims it.
+    pub process: Process,
+    /// Key 10. Which Odoo.
+    pub instance: String,
+}
+
+/// What became of an audited process (class 5).
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessChange {
+    /// It is audited from now on.
+    Found = 1,
+    /// It was started by an audited process.
+    Forked = 2,
+    /// It became another program.
+    Executed = 3,
+    /// It ended.
+    Exited = 4,
+}
+
+/// An audited process changed (class 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessRecord {
+    /// Keys 1–3.
+    pub sample: Sample,
+    /// Key 4.
+    pub change: ProcessChange,
+    /// Key 5.
+    pub process: Process,
+    /// Key 6. Exit code as `wait` gives it.
+    pub code: Option<u32>,
+    /// Key 7. For a child: whose spawn it was.
+    pub attribution: Attribution,
+    /// Key 8. Which Odoo.
+    pub instance: String,
+}
+
+/// One program in the kernel, for coverage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Key 1. Its name, as `auditor probe` prints it.
+    pub name: String,
+    /// Key 2. BPF program tag, 8 bytes; empty if it is not loaded.
+    pub tag: Vec<u8>,
+    /// Key 3. Loaded and attached.
+    pub active: bool,
+}
+
+/// The daemon began (RUN, class 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunStart {
+    /// Key 1. Version of the daemon.
+    pub version: String,
+    /// Key 2. `uname -r`.
+    pub kernel: String,
+    /// Key 3. `/proc/sys/kernel/random/boot_id`, 16 bytes.
+    pub boot_id: [u8; 16],
+    /// Key 4. SHA-256 of the daemon's binary.
+    pub binary: [u8; 32],
+    /// Key 5. SHA-256 of its configuration as it took effect.
+    pub config: [u8; 32],
+    /// Key 6. What it looks at: `odoo`, `pid:N`, `cgroup:PATH`.
+    pub scope: String,
+    /// Key 7. How the run before ended: `none`, `stopped`, `interrupted`.
+    pub previous: String,
+    /// Key 8.
+    pub hooks: Vec<Hook>,
+}
+
+/// The daemon stopped in good order (RUN, class 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunStop {
+    /// Key 1. `signal`, `error`, …
+    pub reason: String,
+}
+
+/// Evidence is missing (LOSS).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Key 1. Number from [`crate::gap::Gap`].
+    pub gap: u64,
+    /// Key 2. How many; `None` if that cannot be known.
+    pub count: Option<u64>,
+    /// Key 3. From when, CLOCK_REALTIME nanoseconds; `None` if that cannot be known.
+    pub from_wall_ns: Option<u64>,
+    /// Key 4. Until when.
+    pub until_wall_ns: Option<u64>,
+    /// Key 5. A sentence for people.
+    pub detail: String,
+}
+
+/// What the kernel says about one processor, in a SEAL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuMark {
+    /// First element of the array.
+    pub cpu: u32,
+    /// Second: every sample up to this number is accounted for by this seal.
+    pub last_kseq: u64,
+    /// Third: samples received since the previous seal of this run.
+    pub received: u64,
+    /// Fourth: samples lost since then, as `[gap, count]` pairs in the order of the gap's number.
+    pub lost: Vec<(u64, u64)>,
+}
+
+/// The last leaf of every checkpoint (SEAL).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// Key 1. SHA-256 of the previous checkpoint note; zero for the first.
+    pub previous_checkpoint: [u8; 32],
+    /// Key 2. Its size; 0 for the first.
+    pub previous_size: u64,
+    /// Key 3. First row that is still kept.
+    pub min_index: u64,
+    /// Key 4. Samples received since the run began.
+    pub captured: u64,
+    /// Key 5. Lost since the run began, as `[gap, count]` pairs.
+    pub lost: Vec<(u64, u64)>,
+    /// Key 6. In the order of `cpu`.
+    pub cpus: Vec<CpuMark>,
+    /// Key 7. In the order of the programs' list.
+    pub hooks: Vec<Hook>,
+    /// Key 8. `[clock is synchronised, largest error in nanoseconds]`.
+    pub clock: (bool, u64),
+    /// Key 9. Root of the stream table (the empty tree's, where there are no streams).
+    pub streams: [u8; 32],
+    /// Key 10. Last cosigned size for each witness; empty until witnesses exist.
+    pub witnessed: Vec<(String, u64)>,
+    /// Key 11. SHA-256 of the daemon's binary.
+    pub binary: [u8; 32],
+    /// Key 12. SHA-256 of the configuration in force.
+    pub config: [u8; 32],
+    /// Key 13. Last seal of its epoch.
+    pub end_of_epoch: bool,
+}
+
+/// Any record's content, by type and class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// GENESIS: the map `{1: creator's version, 2: root key's public half, 3: K_log's public half}`.
+    Genesis {
+        /// Key 1.
+        version: String,
+        /// Key 2. Ed25519 public key.
+        root: [u8; 32],
+        /// Key 3. Ed25519 public key.
+        log: [u8; 32],
+    },
+    /// EVENT, class 1.
+    FlowOpened(FlowOpened),
+    /// EVENT, class 2 or 3.
+    FlowTraffic(FlowTraffic),
+    /// EVENT, class 4.
+    Call(Call),
+    /// EVENT, class 5.
+    Process(ProcessRecord),
+    /// SEAL.
+    Seal(Seal),
+    /// LOSS.
+    Loss(Loss),
+    /// RUN, class 1.
+    RunStart(RunStart),
+    /// RUN, class 2.
+    RunStop(RunStop),
+}

@@ -1,0 +1,3 @@
+//! `auditor`: the daemon and the command line, one thin binary over the library.
+
+fn main() {}

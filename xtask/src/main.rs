@@ -1,0 +1,3 @@
+//! `cargo xtask`: everything that CI does, runnable by hand.
+
+fn main() {}
