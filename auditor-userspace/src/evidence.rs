@@ -14,8 +14,12 @@ pub const fn sample(header: &Header) -> Sample {
 /// A flow began.
 #[must_use]
 pub fn opened(flow: &Opened, process: Process, attribution: Attribution, instance: String) -> Body {
+    // An inbound flow that found no owner is recorded long after its sample, under another seal than the one that
+    // counts it: the record gives the time, and no number.
+    let numbered = flow.owner_known || !flow.inbound;
+    let Sample { boot_ns, cpu, kseq } = sample(&flow.header);
     Body::FlowOpened(FlowOpened {
-        sample: sample(&flow.header),
+        sample: Sample { boot_ns, cpu: cpu.filter(|_| numbered), kseq: kseq.filter(|_| numbered) },
         inbound: flow.inbound,
         protocol: flow.protocol,
         remote: flow.remote,

@@ -124,6 +124,7 @@ impl Flows {
         if let Some(flow) = self.open.get_mut(&opened.key.cookie)
             && flow.key == opened.key
             && flow.opened.header.boot_ns == opened.header.boot_ns
+            && flow.recorded.is_none()
         {
             flow.recorded = Some(seq);
         }
@@ -178,15 +179,9 @@ impl Flows {
         match self.open.get_mut(&event.key.cookie) {
             Some(flow) if flow.key == event.key => {
                 if flow.recorded.is_none() {
-                    let sample = flow.opened.header;
-                    // The sample stays that of the event that announced the flow; the process becomes the owner.
-                    flow.opened.header = Header {
-                        boot_ns: sample.boot_ns,
-                        cpu: sample.cpu,
-                        kseq: sample.kseq,
-                        flags: sample.flags,
-                        ..event.header
-                    };
+                    // The flow began when it was accepted; the record stands on the sample that shows its owner.
+                    let boot_ns = flow.opened.header.boot_ns;
+                    flow.opened.header = Header { boot_ns, flags: flow.opened.header.flags, ..event.header };
                     flow.opened.owner_known = true;
                     self.announce(event.key.cookie, changes);
                 }

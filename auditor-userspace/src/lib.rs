@@ -7,5 +7,6 @@ pub mod clock; // the only reading of clocks
 pub mod config; // what was typed, as a valid configuration
 pub mod events;
 pub mod evidence; // one thing to seal
+pub mod account; // what was numbered, what arrived, what is missing
 pub mod flow; // events -> flows
 pub mod serve; // a read-only window // records as lines for people
