@@ -28,7 +28,8 @@ pub struct Select {
 impl Select {
     /// Why this question makes no sense, if it does not.
     pub fn check(&self) -> Result<(), String> {
-        let known = |value: &Option<String>, words: &[&str]| value.as_deref().is_none_or(|value| words.contains(&value));
+        let known =
+            |value: &Option<String>, words: &[&str]| value.as_deref().is_none_or(|value| words.contains(&value));
         if !known(&self.label, &["matched", "self_reported", "inferred", "absent"]) {
             return Err("label is one of matched, self_reported, inferred, absent".into());
         }
@@ -82,11 +83,9 @@ impl<'a> About<'a> {
                 attribution: Some(&call.attribution),
                 inbound: Some(call.channel == "serve"),
             },
-            Body::Process(process) => Self {
-                instance: Some(&process.instance),
-                attribution: Some(&process.attribution),
-                inbound: None,
-            },
+            Body::Process(process) => {
+                Self { instance: Some(&process.instance), attribution: Some(&process.attribution), inbound: None }
+            }
             _ => Self::default(),
         }
     }
