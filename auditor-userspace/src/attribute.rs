@@ -118,7 +118,7 @@ pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
     Attribution {
         label,
         module: shown(&claimed.chain).map(str::to_owned),
-        chain: claimed.chain.iter().map(|module| module.to_string()).collect(),
+        chain: claimed.chain.iter().map(ToString::to_string).collect(),
         site: text(&claimed.site),
         origin: text(&claimed.origin),
         database: text(&claimed.database),

@@ -5,6 +5,7 @@ pub mod attribute; // flow -> who, and how we know
 pub mod cli; // what can be typed
 pub mod client; // asking a running daemon
 pub mod clock; // the only reading of clocks
+pub mod command; // what each command does
 pub mod config; // what was typed, as a valid configuration
 pub mod events;
 pub mod evidence; // one thing to seal
