@@ -4,6 +4,7 @@
 //! module was calling. Nothing here trusts a claim for more than it is.
 
 pub mod discover; // which processes are an Odoo
+pub mod find; // the processes that are audited
 pub mod instance; // which Odoo a process belongs to
 pub mod lineage; // who is whose child
 pub mod proc; // what /proc says
