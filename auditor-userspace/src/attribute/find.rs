@@ -21,18 +21,15 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Finder {
     scope: Scope,
-    /// Processes that are out of scope for good: (number, start). What a process is changes only by `exec`, which the
-    /// kernel tells.
-    passed: HashSet<(u32, u64)>,
-    /// Numbers seen by the last look: those that are gone are forgotten.
-    known: HashSet<u32>,
+    /// Processes that are out of scope for good. What a process is changes only by `exec`, which the kernel tells.
+    passed: HashSet<u32>,
 }
 
 impl Finder {
     /// A finder for this scope.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
-        Self { scope, passed: HashSet::new(), known: HashSet::new() }
+        Self { scope, passed: HashSet::new() }
     }
 
     /// Whether this process is in scope by itself, whoever its parent is.
@@ -48,11 +45,10 @@ impl Finder {
     /// Processes in scope that are not audited yet, parents before their children.
     pub fn look(&mut self, processes: &impl Processes, lineage: &Lineage) -> Vec<Found> {
         let all: HashSet<u32> = processes.all().into_iter().collect();
-        self.passed.retain(|(tgid, _)| all.contains(tgid));
-        let news = all.iter().filter(|tgid| lineage.get(**tgid).is_none() && !self.is_passed(**tgid));
+        self.passed.retain(|tgid| all.contains(tgid));
+        let news = all.iter().filter(|tgid| lineage.get(**tgid).is_none() && !self.passed.contains(*tgid));
         let mut unknown: Vec<Seen> = news.filter_map(|&tgid| processes.seen(tgid)).collect();
         unknown.sort_by_key(|seen| (seen.start_ns, seen.tgid));
-        self.known = all;
         let mut found: Vec<Found> = Vec::new();
         for seen in unknown {
             let of_parent = lineage
@@ -72,12 +68,8 @@ impl Finder {
     fn pass(&mut self, seen: &Seen) {
         // A process may be moved into a cgroup at any time, so there nothing is for good.
         if !matches!(self.scope, Scope::Cgroup(_)) {
-            self.passed.insert((seen.tgid, seen.start_ns));
+            self.passed.insert(seen.tgid);
         }
-    }
-
-    fn is_passed(&self, tgid: u32) -> bool {
-        self.known.contains(&tgid) && self.passed.iter().any(|(passed, _)| *passed == tgid)
     }
 }
 
