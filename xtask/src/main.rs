@@ -1,17 +1,17 @@
 //! `cargo xtask`: everything that CI does, runnable by hand.
 
-use xtask::ebpf;
+mod cli;
 
-fn main() -> anyhow::Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        Some("build-ebpf") => println!("{}", ebpf::build()?.display()),
-        Some("setup-ebpf") => ebpf::setup()?,
-        Some("doctor") => {
-            for row in ebpf::prerequisites() {
-                println!("{:<20} {:?}", row.what, row.found);
-            }
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match cli::Arguments::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
-        _ => anyhow::bail!("usage: cargo xtask build-ebpf|setup-ebpf|doctor"),
     }
-    Ok(())
 }
