@@ -13,3 +13,4 @@ pub mod python;
 pub mod servers;
 pub mod service;
 pub mod tally;
+pub mod tidy;

@@ -71,6 +71,11 @@ impl Tally {
         }
     }
 
+    /// Whether something ran, and nothing failed.
+    pub fn is_good(&self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+
     /// Counts one more that failed.
     pub fn fail(&mut self, what: &str) {
         self.failed += 1;
