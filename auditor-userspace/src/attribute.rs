@@ -4,8 +4,10 @@
 //! module was calling. Nothing here trusts a claim for more than it is.
 
 pub mod discover; // which processes are an Odoo
+pub mod find; // the processes that are audited
 pub mod instance; // which Odoo a process belongs to
 pub mod lineage; // who is whose child
+pub mod listening; // where a process was listening before
 pub mod proc; // what /proc says
 
 use std::rc::Rc;

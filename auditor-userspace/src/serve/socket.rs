@@ -107,7 +107,7 @@ async fn status<R: Records>(State(window): State<Window<R>>, ConnectInfo(peer): 
     }
 }
 
-async fn checkpoint<R: Records>(State(window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+async fn checkpoint<R: Records>(State(mut window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
     if window.sight(peer) == Sight::Nothing {
         return not_yours();
     }
@@ -188,7 +188,7 @@ async fn send<R: Records>(
             continue;
         };
         from = last.seq + 1;
-        let lines = lines(&window.records, &sight, &select, &page, &mut left)?;
+        let lines = lines(&mut window.records, &sight, &select, &page, &mut left)?;
         if !lines.is_empty() {
             sender.send(Bytes::from(lines)).await?;
         }
@@ -197,7 +197,7 @@ async fn send<R: Records>(
 }
 
 fn lines<R: Records>(
-    records: &R,
+    records: &mut R,
     sight: &Sight,
     select: &Select,
     page: &[(wire::Head, auditor_common::body::Body)],
