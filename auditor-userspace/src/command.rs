@@ -1,6 +1,7 @@
 //! What each command does: the edge between people and the stages.
 
 mod events; // print records
+mod run; // record
 mod status; // how the daemon is doing
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub mod exit {
 pub fn run(cli: Cli) -> ExitCode {
     let places = Places::from(cli.places);
     let done = match cli.command {
+        Command::Run(args) => run::run(places, args),
         Command::Status { json } => status::print(&places, json),
         Command::Events(asked) => events::print(&places, &asked),
         Command::Completion { shell } => {
