@@ -150,9 +150,9 @@ fn record_start(
         previous: previous_word(&opened.previous).into(),
         hooks: crate::pipeline::hooks(&probe.coverage()),
     };
-    store.append(&Body::RunStart(start), now.into())?;
+    store.append(&Body::RunStart(start), now)?;
     if let Some(loss) = interruption(&opened.previous, now) {
-        store.append(&Body::Loss(loss), now.into())?;
+        store.append(&Body::Loss(loss), now)?;
     }
     store.commit()?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use auditor_common::body::{
     Attribution, Body, Call, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process, ProcessChange,
-    ProcessRecord, RunStart, Sample, Seal,
+    ProcessRecord, Recover, RunStart, Sample, Seal,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
