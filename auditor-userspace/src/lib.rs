@@ -1,5 +1,16 @@
 //! Network Audit in user space: the stages, in the order of the data.
 
+pub mod account; // what was numbered, what arrived, what is missing
+pub mod attribute; // flow -> who, and how we know
 pub mod chain; // record -> leaf -> tree
+pub mod cli; // what can be typed
+pub mod client; // asking a running daemon
+pub mod clock; // the only reading of clocks
+pub mod command; // what each command does
+pub mod config; // what was typed, as a valid configuration
+pub mod events;
+pub mod evidence; // one thing to seal
+pub mod flow; // events -> flows
 pub mod key; // who signs
+pub mod serve; // a read-only window // records as lines for people
 pub mod store; // durable, atomically

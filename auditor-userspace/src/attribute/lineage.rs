@@ -1,0 +1,192 @@
+//! Who is whose child: the audited processes, and what each inherits.
+
+use std::collections::HashMap;
+
+use auditor_common::body::{Attribution, Process};
+
+use super::proc::Seen;
+
+/// A process's identity: a number is used again, a number with its start is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// In the host's numbering.
+    pub tgid: u32,
+    /// CLOCK_BOOTTIME nanoseconds.
+    pub start_ns: u64,
+}
+
+/// An audited process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub identity: Identity,
+    /// Parent, where it is known.
+    pub parent: Option<u32>,
+    /// The kernel's short name.
+    pub comm: Option<String>,
+    /// Path of the program.
+    pub executable: Option<String>,
+    /// How many arguments it was started with.
+    pub arguments: Option<u32>,
+    /// Cgroup, as the kernel numbers it; 0 if it was not told yet.
+    pub cgroup: u64,
+    /// Whose spawn began this branch of the tree, if somebody said.
+    pub spawn: Option<Attribution>,
+    /// Which Odoo.
+    pub instance: String,
+    /// Whether user space has confirmed that it is in scope.
+    pub confirmed: bool,
+}
+
+impl Member {
+    /// As a record shows it, for the thread `tid`.
+    #[must_use]
+    pub fn process(&self, tid: u32, cgroup: u64) -> Process {
+        Process {
+            tgid: self.identity.tgid,
+            tid,
+            start_ns: self.identity.start_ns,
+            comm: self.comm.clone(),
+            executable: self.executable.clone(),
+            arguments: self.arguments,
+            cgroup: if cgroup == 0 { self.cgroup } else { cgroup },
+            parent: self.parent,
+        }
+    }
+}
+
+/// The tree of audited processes.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    members: HashMap<u32, Member>,
+}
+
+impl Lineage {
+    /// How many are audited.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// All of them, in no order.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// The audited process with this number.
+    #[must_use]
+    pub fn get(&self, tgid: u32) -> Option<&Member> {
+        self.members.get(&tgid)
+    }
+
+    /// The audited process with this number, to be changed.
+    pub fn get_mut(&mut self, tgid: u32) -> Option<&mut Member> {
+        self.members.get_mut(&tgid)
+    }
+
+    /// A process found by looking at the system, not by an event. `start_ns` is the kernel's own where it is known.
+    pub fn found(&mut self, seen: &Seen, start_ns: u64, instance: String) -> &Member {
+        let member = Member {
+            identity: Identity { tgid: seen.tgid, start_ns },
+            parent: Some(seen.parent),
+            comm: Some(seen.comm.clone()),
+            executable: seen.executable.clone(),
+            arguments: u32::try_from(seen.arguments.len()).ok(),
+            cgroup: 0,
+            spawn: None,
+            instance,
+            confirmed: true,
+        };
+        self.members.insert(seen.tgid, member);
+        &self.members[&seen.tgid]
+    }
+
+    /// An audited process has a child, which is what its parent is, until it becomes another program. `spawn` is the
+    /// claim about this very fork; without one the child keeps what its parent has.
+    pub fn forked(&mut self, parent: u32, child: Identity, cgroup: u64, spawn: Option<Attribution>) -> Option<&Member> {
+        let from = self.members.get(&parent)?;
+        let member = Member {
+            identity: child,
+            parent: Some(parent),
+            cgroup,
+            spawn: spawn.or_else(|| from.spawn.clone()),
+            ..from.clone()
+        };
+        self.members.insert(child.tgid, member);
+        self.members.get(&child.tgid)
+    }
+
+    /// A process became another program.
+    pub fn executed(
+        &mut self,
+        tgid: u32,
+        comm: String,
+        executable: Option<String>,
+        arguments: Option<u32>,
+    ) -> Option<&Member> {
+        let member = self.members.get_mut(&tgid)?;
+        member.comm = Some(comm);
+        member.executable = executable;
+        member.arguments = arguments;
+        Some(member)
+    }
+
+    /// It ended.
+    pub fn exited(&mut self, tgid: u32) -> Option<Member> {
+        self.members.remove(&tgid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auditor_common::body::{Attribution, Label};
+
+    use super::{Identity, Lineage};
+    use crate::attribute::proc::Seen;
+
+    fn spawn(module: &str) -> Attribution {
+        Attribution { label: Label::Matched, module: Some(module.into()), ..Attribution::default() }
+    }
+
+    fn odoo() -> Lineage {
+        let mut lineage = Lineage::default();
+        lineage.found(&Seen { tgid: 1, comm: "odoo".into(), ..Seen::default() }, 10, "i".into());
+        lineage
+    }
+
+    fn module(lineage: &Lineage, tgid: u32) -> Option<&str> {
+        lineage.get(tgid)?.spawn.as_ref()?.module.as_deref()
+    }
+
+    #[test]
+    fn a_child_keeps_the_module_of_its_spawn_through_any_depth() {
+        let mut lineage = odoo();
+        lineage.forked(1, Identity { tgid: 2, start_ns: 20 }, 0, Some(spawn("a")));
+        lineage.forked(2, Identity { tgid: 3, start_ns: 30 }, 0, None);
+        lineage.executed(3, "curl".into(), None, Some(2));
+        lineage.forked(3, Identity { tgid: 4, start_ns: 40 }, 0, None);
+        assert_eq!(module(&lineage, 4), Some("a"));
+        assert_eq!(module(&lineage, 1), None);
+    }
+
+    #[test]
+    fn a_spawn_of_its_own_beats_what_was_inherited() {
+        let mut lineage = odoo();
+        lineage.forked(1, Identity { tgid: 2, start_ns: 20 }, 0, Some(spawn("a")));
+        lineage.forked(2, Identity { tgid: 3, start_ns: 30 }, 0, Some(spawn("b")));
+        assert_eq!(module(&lineage, 3), Some("b"));
+    }
+
+    #[test]
+    fn the_child_of_a_stranger_is_a_stranger() {
+        let mut lineage = odoo();
+        assert!(lineage.forked(9, Identity { tgid: 2, start_ns: 20 }, 0, Some(spawn("a"))).is_none());
+        assert_eq!(lineage.len(), 1);
+    }
+}

@@ -1,0 +1,223 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{self, Places, Scope};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "auditor",
+    version,
+    about = "Network Audit: which module of your Odoo talked to whom, how much, when, and the proof"
+)]
+#[command(
+    after_help = "Exit codes: 0 fine or proven, 1 could not run, 2 usage, 3 tampered, 4 intact with gaps, 5 cannot verify."
+)]
+pub struct Cli {
+    /// Where things are.
+    #[command(flatten)]
+    pub places: PlacesArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The two directories.
+#[derive(Args, Debug)]
+pub struct PlacesArgs {
+    /// Ledger and keys
+    #[arg(long, global = true, value_name = "DIR", env = "NETWORK_AUDIT_STATE_DIR", default_value = config::STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// Sockets
+    #[arg(long, global = true, value_name = "DIR", env = "NETWORK_AUDIT_RUN_DIR", default_value = config::RUN_DIR)]
+    pub run_dir: PathBuf,
+}
+
+impl From<PlacesArgs> for Places {
+    fn from(args: PlacesArgs) -> Self {
+        Self { state: args.state_dir, run: args.run_dir }
+    }
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record: watch every Odoo of this machine and seal what is seen
+    Run(RunArgs),
+    /// Make the keys before the first run, and keep the root key elsewhere
+    Init {
+        /// Where to put the root key's private half: take it off this machine
+        #[arg(long, value_name = "FILE")]
+        root_key: PathBuf,
+    },
+    /// How the daemon is doing
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// What this kernel lets us see, and why not more
+    Probe {
+        /// Another kernel object than the one that is built in
+        #[arg(long, value_name = "FILE")]
+        ebpf_object: Option<PathBuf>,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// What was recorded
+    Events(EventsArgs),
+    /// Prove the whole ledger, without the daemon and without writing
+    Verify {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// The root key to trust, as `auditor keys` prints it (instead of the one kept beside the ledger)
+        #[arg(long, value_name = "VKEY")]
+        root_key: Option<String>,
+    },
+    /// The keys that sign, and the fingerprint to pin
+    Keys {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// A completion script for your shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// The version
+    Version,
+}
+
+/// `auditor run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// What to audit: odoo (every Odoo, found by its command line), pid:NUMBER, or cgroup:/PATH; children always follow
+    #[arg(long, value_name = "SCOPE", default_value = "odoo")]
+    pub scope: Scope,
+    /// Another kernel object than the one that is built in
+    #[arg(long, value_name = "FILE")]
+    pub ebpf_object: Option<PathBuf>,
+    /// Bytes of the ring between kernel and daemon, a power of two
+    #[arg(long, value_name = "BYTES", default_value_t = config::RING_BYTES, value_parser = config::ring_bytes)]
+    pub ring_bytes: u32,
+}
+
+/// `auditor events`.
+#[derive(Args, Debug)]
+pub struct EventsArgs {
+    /// Go on: print what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Only this module's
+    #[arg(long, value_name = "MODULE")]
+    pub module: Option<String>,
+    /// Only since then: a span (90s, 10m, 2h, 1day) or a moment (2026-11-24T08:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+    pub since: Option<Since>,
+    /// Only with this label
+    #[arg(long, value_enum, value_name = "LABEL")]
+    pub label: Option<LabelArg>,
+    /// Only this direction
+    #[arg(long, value_enum)]
+    pub direction: Option<Direction>,
+    /// Also what is not traffic: processes, runs, seals, losses (JSON shows everything)
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// How records are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One object a line
+    Json,
+}
+
+/// A direction, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// The other side began
+    In,
+    /// We began
+    Out,
+}
+
+/// A label, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum LabelArg {
+    /// A claim bound to the very socket or spawn
+    Matched,
+    /// A claim that could not be bound
+    SelfReported,
+    /// No claim, but the host explains it
+    Inferred,
+    /// Nobody says
+    Absent,
+}
+
+/// A moment, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// This long ago, nanoseconds.
+    Ago(u64),
+    /// CLOCK_REALTIME nanoseconds.
+    At(u64),
+}
+
+impl Since {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(span) = humantime::parse_duration(text) {
+            return Ok(Self::Ago(span.as_nanos() as u64));
+        }
+        humantime::parse_rfc3339_weak(text)
+            .ok()
+            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+            .map(|since| Self::At(since.as_nanos() as u64))
+            .ok_or_else(|| format!("\"{text}\" is no time: give a span (10m, 2h) or a moment (2026-11-24T08:00:00Z)"))
+    }
+
+    /// The moment itself.
+    #[must_use]
+    pub const fn wall_ns(self, now_wall_ns: u64) -> u64 {
+        match self {
+            Self::Ago(ns) => now_wall_ns.saturating_sub(ns),
+            Self::At(ns) => ns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::{Cli, Since};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn check(typed: &str, means: Option<Since>) {
+        assert_eq!(Since::parse(typed).ok(), means, "{typed}");
+    }
+
+    #[test]
+    fn a_moment_is_a_span_or_a_date() {
+        check("90s", Some(Since::Ago(90_000_000_000)));
+        check("2h", Some(Since::Ago(7_200_000_000_000)));
+        check("1970-01-01T00:00:01Z", Some(Since::At(1_000_000_000)));
+        check("yesterday", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,103 @@
+//! Asking a running daemon, over its local socket.
+
+use std::io;
+use std::path::Path;
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+/// Why the daemon did not answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// Nobody listens at the socket.
+    NotRunning(io::Error),
+    /// The socket is there and may not be used.
+    Denied(String),
+    /// It answered with something else than was asked for.
+    Answer(String),
+}
+
+impl std::fmt::Display for AskError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotRunning(source) => write!(f, "the daemon does not answer ({source}): is `auditor run` running?"),
+            Self::Denied(why) => write!(f, "the daemon refuses: {why}"),
+            Self::Answer(what) => write!(f, "the daemon's answer makes no sense: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+/// Asks for one JSON object.
+pub fn object(socket: &Path, path: &str) -> Result<Value, AskError> {
+    let mut found = None;
+    lines(socket, path, |value| {
+        found = Some(value);
+        true
+    })?;
+    found.ok_or_else(|| AskError::Answer("it is empty".into()))
+}
+
+/// Asks for JSON objects, a line each; `each` says whether to go on.
+pub fn lines(socket: &Path, path: &str, each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| AskError::Answer(format!("no runtime: {source}")))?;
+    runtime.block_on(ask(socket, path, each))
+}
+
+async fn ask(socket: &Path, path: &str, mut each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
+    let answer = |source: hyper::Error| AskError::Answer(source.to_string());
+    let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            AskError::Denied(format!("{} may not be opened by this user", socket.display()))
+        }
+        _ => AskError::NotRunning(source),
+    })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(answer)?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path)
+        .header("host", "auditor")
+        .body(Empty::<Bytes>::new())
+        .map_err(|source| AskError::Answer(source.to_string()))?;
+    let mut response = sender.send_request(request).await.map_err(answer)?;
+    let status = response.status();
+    let mut rest = Vec::new();
+    while let Some(frame) = response.frame().await {
+        let Some(chunk) = frame.map_err(answer)?.into_data().ok() else { continue };
+        rest.extend_from_slice(&chunk);
+        if !status.is_success() {
+            continue;
+        }
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            if !each(parse(&line)?) {
+                connection.abort();
+                return Ok(());
+            }
+        }
+    }
+    if status.is_success() {
+        if !rest.is_empty() {
+            each(parse(&rest)?);
+        }
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&rest).trim().to_owned();
+    Err(if status == StatusCode::FORBIDDEN {
+        AskError::Denied(why)
+    } else {
+        AskError::Answer(format!("{status}: {why}"))
+    })
+}
+
+fn parse(line: &[u8]) -> Result<Value, AskError> {
+    serde_json::from_slice(line).map_err(|source| AskError::Answer(source.to_string()))
+}

@@ -1,0 +1,164 @@
+//! Records as lines for people.
+
+use serde_json::Value;
+
+/// The heading over [`row`]s.
+pub const HEADING: &str = "TIME             MODULE            LABEL          PROCESS            ENDPOINT                          SENT    RECEIVED  WHAT";
+
+/// One record as a line; `None` if it is not traffic and `all` is off.
+#[must_use]
+pub fn row(record: &Value, all: bool) -> Option<String> {
+    let class = record["class"].as_str().unwrap_or("?");
+    match class {
+        "flow_opened" => Some(flow(record, record, "-", "-", &opened_as(record))),
+        "flow_ended" | "flow_interim" => Some(flow(
+            record,
+            &record["opened"],
+            &bytes(&record["sent"]),
+            &bytes(&record["received"]),
+            &ended_as(record),
+        )),
+        "call" => Some(flow(record, record, "-", "-", &call_as(record))),
+        _ if all => Some(other(record, class)),
+        _ => None,
+    }
+}
+
+fn flow(record: &Value, opened: &Value, sent: &str, received: &str, what: &str) -> String {
+    let attribution = &opened["attribution"];
+    format!(
+        "{:<16} {:<17} {:<14} {:<18} {:<31} {:>6} {:>11}  {}",
+        clock(record),
+        text(&attribution["module"]).unwrap_or("-"),
+        text(&attribution["label"]).unwrap_or("-"),
+        process(&opened["process"]),
+        endpoint(opened),
+        sent,
+        received,
+        what,
+    )
+}
+
+fn other(record: &Value, class: &str) -> String {
+    let what = match class {
+        "process" => format!("{} {}", text(&record["change"]).unwrap_or("?"), process(&record["process"])),
+        "loss" => format!("{}: {}", text(&record["gap"]).unwrap_or("?"), text(&record["detail"]).unwrap_or("")),
+        "run_start" => format!("scope {}, the run before: {}", record["scope"], record["previous"]),
+        "run_stop" => format!("reason {}", record["reason"]),
+        "seal" => format!("{} samples since the run began, lost {}", record["captured"], record["lost"]),
+        _ => String::new(),
+    };
+    format!("{:<16} {class} {what}", clock(record))
+}
+
+fn opened_as(record: &Value) -> String {
+    let direction = if record["direction"] == "in" { "accepted" } else { "opened" };
+    let before = if record["opened_before"] == true { ", before the auditor" } else { "" };
+    let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
+    format!("{direction}{before}{site}{}", contradiction(record))
+}
+
+fn ended_as(record: &Value) -> String {
+    let took = record["duration_ns"].as_u64().map(|ns| format!(" after {}", span(ns))).unwrap_or_default();
+    let error = record["error"].as_i64().map(|errno| {
+        format!(
+            " ({})",
+            std::io::Error::from_raw_os_error(errno as i32).to_string().split(" (os").next().unwrap_or("?")
+        )
+    });
+    let end = text(&record["end"]).unwrap_or("goes on").replace('_', " ");
+    format!("{end}{}{took}", error.unwrap_or_default())
+}
+
+fn call_as(record: &Value) -> String {
+    let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
+    format!("{} {}{site}", text(&record["channel"]).unwrap_or("?"), text(&record["method"]).unwrap_or(""))
+}
+
+fn contradiction(record: &Value) -> &'static str {
+    let none = record["attribution"]["contradictions"].as_array().is_none_or(Vec::is_empty);
+    if none { "" } else { " CONTRADICTION" }
+}
+
+/// Hours to microseconds: the date is in the JSON.
+fn clock(record: &Value) -> String {
+    let time = text(&record["time"]).unwrap_or("?");
+    time.split_once('T').map_or(time, |(_, clock)| clock).trim_end_matches('Z').to_owned()
+}
+
+fn process(process: &Value) -> String {
+    match process["tgid"].as_u64() {
+        Some(0) | None => "-".into(),
+        Some(tgid) => format!("{}/{tgid}", text(&process["comm"]).unwrap_or("?")),
+    }
+}
+
+fn endpoint(opened: &Value) -> String {
+    let Some(address) = text(&opened["remote"]["address"]) else {
+        return "-".into();
+    };
+    let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let arrow = if opened["direction"] == "in" { "<-" } else { "->" };
+    format!("{arrow} {} {address}:{}", text(&opened["protocol"]).unwrap_or("?"), opened["remote"]["port"])
+}
+
+fn bytes(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "?".into(), |bytes| bytes.to_string())
+}
+
+fn span(ns: u64) -> String {
+    let (whole, part, unit) = match ns {
+        0..1_000_000 => (ns / 1_000, ns % 1_000 / 100, "µs"),
+        1_000_000..1_000_000_000 => (ns / 1_000_000, ns % 1_000_000 / 100_000, "ms"),
+        _ => (ns / 1_000_000_000, ns % 1_000_000_000 / 100_000_000, "s"),
+    };
+    format!("{whole}.{part} {unit}")
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{row, span};
+
+    #[test]
+    fn an_ended_flow_is_one_line_with_all_that_was_asked() {
+        let opened = json!({
+            "direction": "out", "protocol": "tcp", "remote": {"address": "192.0.2.7", "port": 443},
+            "process": {"tgid": 17, "comm": "odoo"}, "attribution": {"label": "matched", "module": "vendor_demo"},
+        });
+        let record = json!({
+            "class": "flow_ended", "time": "2026-11-24T08:00:01.250000Z", "sent": 120, "received": 3000,
+            "end": "closed", "duration_ns": 2_500_000, "error": null, "opened": opened,
+        });
+        let line = row(&record, false).expect("it is traffic");
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        assert_eq!(
+            words.join(" "),
+            "08:00:01.250000 vendor_demo matched odoo/17 -> tcp 192.0.2.7:443 120 3000 closed after 2.5 ms"
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_zero() {
+        let line = row(&json!({"class": "flow_ended", "sent": null, "received": null, "end": "not_watched"}), false);
+        assert!(line.is_some_and(|line| line.contains("?           ?  not watched")));
+    }
+
+    #[test]
+    fn what_is_no_traffic_is_shown_only_on_request() {
+        let seal = json!({"class": "seal", "captured": 3, "lost": {}});
+        assert!(row(&seal, false).is_none() && row(&seal, true).is_some());
+    }
+
+    #[test]
+    fn spans_are_short() {
+        for (ns, text) in [(900, "0.9 µs"), (1_500_000, "1.5 ms"), (61_250_000_000, "61.2 s")] {
+            assert_eq!(span(ns), text);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Who is asking, by the kernel's word.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+/// The audited processes, as far as the window needs to know them: process number to instance.
+pub type Instances = Arc<RwLock<HashMap<u32, String>>>;
+
+/// What somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Everything: root, and the user the daemon runs as.
+    All,
+    /// The records of one instance: an audited process.
+    Instance(String),
+    /// That the daemon is there.
+    Nothing,
+}
+
+impl Sight {
+    /// Decides by user and process of the peer (`SO_PEERCRED`), both in the daemon's own numbering.
+    #[must_use]
+    pub fn of(uid: u32, pid: Option<u32>, own_uid: u32, instances: &HashMap<u32, String>) -> Self {
+        // An audited process sees its instance even if it runs as root: root it is only in its own container, perhaps.
+        if let Some(instance) = pid.and_then(|pid| instances.get(&pid)) {
+            return Self::Instance(instance.clone());
+        }
+        if uid == 0 || uid == own_uid { Self::All } else { Self::Nothing }
+    }
+
+    /// Whether a record of this instance may be seen; records of no instance (seals, runs, losses) may be by anybody
+    /// who may see anything.
+    #[must_use]
+    pub fn includes(&self, instance: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Instance(own) => instance.is_none_or(|instance| instance == own),
+            Self::Nothing => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::Sight;
+
+    fn check(uid: u32, pid: u32, sees: Sight) {
+        let instances = HashMap::from([(7, "a".to_owned())]);
+        assert_eq!(Sight::of(uid, Some(pid), 101, &instances), sees, "uid {uid} pid {pid}");
+    }
+
+    #[test]
+    fn root_and_the_daemons_own_user_see_everything() {
+        check(0, 1, Sight::All);
+        check(101, 1, Sight::All);
+    }
+
+    #[test]
+    fn an_odoo_sees_its_own_instance_whoever_it_runs_as() {
+        check(1000, 7, Sight::Instance("a".into()));
+        check(0, 7, Sight::Instance("a".into()));
+    }
+
+    #[test]
+    fn a_stranger_sees_nothing() {
+        check(1000, 8, Sight::Nothing);
+        assert_eq!(Sight::of(1000, None, 101, &HashMap::new()), Sight::Nothing);
+    }
+
+    #[test]
+    fn a_foreign_instance_is_not_included() {
+        let own = Sight::Instance("a".into());
+        assert!(own.includes(Some("a")) && own.includes(None) && !own.includes(Some("b")));
+        assert!(!Sight::Nothing.includes(None));
+    }
+}

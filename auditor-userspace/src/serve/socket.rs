@@ -1,0 +1,242 @@
+//! The routes, and the thread that serves them.
+
+use std::convert::Infallible;
+use std::os::unix::net::UnixListener as StdListener;
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+
+use axum::Router;
+use axum::body::{Body as HttpBody, Bytes};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::IncomingStream;
+use serde_json::Value;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::peer::{Instances, Sight};
+use super::select::Select;
+use super::status::Status;
+use super::{Records, wire};
+
+/// How many records are read from the store at once.
+const PAGE: usize = 512;
+
+/// What the window shows.
+#[derive(Clone)]
+pub struct Window<R> {
+    /// The committed records.
+    pub records: R,
+    /// Changes whenever there are more of them.
+    pub committed: watch::Receiver<u64>,
+    /// How the daemon is doing.
+    pub status: Arc<RwLock<Status>>,
+    /// Who belongs to which instance.
+    pub instances: Instances,
+    /// The user the daemon runs as.
+    pub own_uid: u32,
+}
+
+/// User and process of a peer; `None` where the kernel could not say.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    uid: u32,
+    pid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        match stream.io().peer_cred() {
+            Ok(cred) => Self { uid: cred.uid(), pid: cred.pid().and_then(|pid| u32::try_from(pid).ok()) },
+            Err(_) => Self { uid: u32::MAX, pid: None },
+        }
+    }
+}
+
+/// Serves until the process ends, on a thread of its own: a slow reader never slows the recording.
+pub fn serve<R: Records>(listener: StdListener, window: Window<R>) -> std::io::Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("serve".into()).spawn(move || {
+        runtime.block_on(async move {
+            let Ok(listener) = UnixListener::from_std(listener) else { return };
+            let service = router(window).into_make_service_with_connect_info::<Peer>();
+            // `serve` returns only when accepting fails for good; the recording goes on without a window.
+            drop(axum::serve(listener, service).await);
+        });
+    })
+}
+
+fn router<R: Records>(window: Window<R>) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/v1/version", get(version))
+        .route("/v1/status", get(status::<R>))
+        .route("/v1/records", get(records::<R>))
+        .route("/v1/events", get(events::<R>))
+        .route("/v1/checkpoint", get(checkpoint::<R>))
+        .with_state(window)
+}
+
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn version() -> Response {
+    json(&serde_json::json!({"version": env!("CARGO_PKG_VERSION")}))
+}
+
+async fn status<R: Records>(State(window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    let mut status = match window.status.read() {
+        Ok(status) => status.clone(),
+        Err(_) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the recording thread has failed: see its log"),
+    };
+    match window.sight(peer) {
+        Sight::All => {}
+        Sight::Instance(own) => status.instances.retain(|name, _| *name == own),
+        Sight::Nothing => return not_yours(),
+    }
+    match serde_json::to_value(&status) {
+        Ok(value) => json(&value),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn checkpoint<R: Records>(State(mut window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    if window.sight(peer) == Sight::Nothing {
+        return not_yours();
+    }
+    match window.records.checkpoint() {
+        Some(note) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
+        None => refuse(StatusCode::NOT_FOUND, "nothing is sealed yet"),
+    }
+}
+
+/// What there is, and no more.
+async fn records<R: Records>(
+    State(window): State<Window<R>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    query: Result<Query<Select>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    answer(window, peer, query, false)
+}
+
+/// What there is, and what comes.
+async fn events<R: Records>(
+    State(window): State<Window<R>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    query: Result<Query<Select>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    answer(window, peer, query, true)
+}
+
+fn answer<R: Records>(
+    window: Window<R>,
+    peer: Peer,
+    query: Result<Query<Select>, axum::extract::rejection::QueryRejection>,
+    follow: bool,
+) -> Response {
+    let select = match query {
+        Ok(Query(select)) => select,
+        Err(rejection) => return refuse(StatusCode::BAD_REQUEST, &rejection.body_text()),
+    };
+    if let Err(why) = select.check() {
+        return refuse(StatusCode::BAD_REQUEST, &why);
+    }
+    let sight = window.sight(peer);
+    if sight == Sight::Nothing {
+        return not_yours();
+    }
+    let (sender, receiver) = mpsc::channel::<Bytes>(4);
+    tokio::spawn(async move {
+        // An error ends the answer early; what was sent is whole lines.
+        drop(send(window, sight, select, follow, sender).await);
+    });
+    let stream = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response()
+}
+
+async fn send<R: Records>(
+    mut window: Window<R>,
+    sight: Sight,
+    select: Select,
+    follow: bool,
+    sender: mpsc::Sender<Bytes>,
+) -> anyhow::Result<()> {
+    let mut from = match (select.from, select.since_ns) {
+        (Some(from), _) => from,
+        (None, Some(since_ns)) => window.records.first_since(since_ns)?,
+        (None, None) => 0,
+    };
+    let mut left = select.limit.unwrap_or(u64::MAX);
+    while left > 0 {
+        let page = window.records.range(from, PAGE)?;
+        let Some(&(last, _)) = page.last() else {
+            if !follow {
+                break;
+            }
+            // Waits for more, or for the reader to go away.
+            tokio::select! {
+                changed = window.committed.changed() => changed?,
+                () = sender.closed() => break,
+            }
+            continue;
+        };
+        from = last.seq + 1;
+        let lines = lines(&mut window.records, &sight, &select, &page, &mut left)?;
+        if !lines.is_empty() {
+            sender.send(Bytes::from(lines)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn lines<R: Records>(
+    records: &mut R,
+    sight: &Sight,
+    select: &Select,
+    page: &[(wire::Head, auditor_common::body::Body)],
+    left: &mut u64,
+) -> anyhow::Result<Vec<u8>> {
+    use auditor_common::body::Body;
+    let mut lines = Vec::new();
+    for (head, body) in page {
+        let opened = match body {
+            Body::FlowTraffic(traffic) => records.opened(traffic.flow),
+            Body::Call(call) => call.flow.and_then(|flow| records.opened(flow)),
+            _ => None,
+        };
+        if *left > 0 && select.admits(sight, body, opened.as_ref()) {
+            serde_json::to_writer(&mut lines, &wire::record(head, body, opened.as_ref()))?;
+            lines.push(b'\n');
+            *left -= 1;
+        }
+    }
+    Ok(lines)
+}
+
+impl<R> Window<R> {
+    fn sight(&self, peer: Peer) -> Sight {
+        match self.instances.read() {
+            Ok(instances) => Sight::of(peer.uid, peer.pid, self.own_uid, &instances),
+            Err(_) => Sight::Nothing,
+        }
+    }
+}
+
+fn json(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
+}
+
+fn not_yours() -> Response {
+    refuse(StatusCode::FORBIDDEN, "only root, and an audited Odoo for itself, may see records: ask with sudo")
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response {
+    (status, format!("{why}\n")).into_response()
+}

@@ -1,0 +1,289 @@
+//! Records as JSON: the only place that knows how they are written for programs.
+
+use auditor_common::body::{
+    Attribution, Body, Call, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process, ProcessChange,
+    ProcessRecord, RunStart, Sample, Seal,
+};
+use auditor_common::endpoint::Endpoint;
+use auditor_common::gap::Gap;
+use serde_json::{Map, Value, json};
+
+/// The head of a record, as far as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Leaf index.
+    pub seq: u64,
+    /// When it was appended, CLOCK_REALTIME nanoseconds.
+    pub wall_ns: u64,
+    /// When it was appended, CLOCK_BOOTTIME nanoseconds.
+    pub boot_ns: u64,
+    /// Which run of the daemon.
+    pub run: u32,
+    /// Which key epoch.
+    pub epoch: u32,
+    /// Under a released checkpoint.
+    pub sealed: bool,
+}
+
+/// A record as one JSON object. `opened` is the record of the flow that this one speaks of, if it does.
+#[must_use]
+pub fn record(head: &Head, body: &Body, opened: Option<&FlowOpened>) -> Value {
+    let (kind, class, content) = content(body);
+    let mut object = Map::new();
+    object.insert("seq".into(), head.seq.into());
+    object.insert("time".into(), time(event_wall_ns(head, body)).into());
+    object.insert("type".into(), kind.into());
+    object.insert("class".into(), class.into());
+    object.insert("sealed".into(), head.sealed.into());
+    object.insert("run".into(), head.run.into());
+    object.insert("epoch".into(), head.epoch.into());
+    if let Value::Object(content) = content {
+        object.extend(content);
+    }
+    if let Some(opened) = opened {
+        object.insert("opened".into(), flow_opened(opened));
+    }
+    Value::Object(object)
+}
+
+/// RFC 3339, UTC, with microseconds.
+#[must_use]
+pub fn time(wall_ns: u64) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(wall_ns);
+    humantime::format_rfc3339_micros(at).to_string()
+}
+
+/// When it happened: the record's own time, moved back to the kernel's sample where there is one.
+fn event_wall_ns(head: &Head, body: &Body) -> u64 {
+    let sample = match body {
+        Body::FlowOpened(flow) => &flow.sample,
+        Body::FlowTraffic(flow) => &flow.sample,
+        Body::Call(call) => &call.sample,
+        Body::Process(process) => &process.sample,
+        _ => return head.wall_ns,
+    };
+    head.wall_ns.saturating_sub(head.boot_ns.saturating_sub(sample.boot_ns))
+}
+
+fn content(body: &Body) -> (&'static str, &'static str, Value) {
+    match body {
+        Body::Genesis { version, root, log } => {
+            ("genesis", "genesis", json!({"version": version, "root_key": hex(root), "log_key": hex(log)}))
+        }
+        Body::FlowOpened(flow) => ("event", "flow_opened", flow_opened(flow)),
+        Body::FlowTraffic(flow) if flow.end.is_some() => ("event", "flow_ended", flow_traffic(flow)),
+        Body::FlowTraffic(flow) => ("event", "flow_interim", flow_traffic(flow)),
+        Body::Call(it) => ("event", "call", call(it)),
+        Body::Process(it) => ("event", "process", process_record(it)),
+        Body::Seal(it) => ("seal", "seal", seal(it)),
+        Body::Loss(it) => ("loss", "loss", loss(it)),
+        Body::RunStart(it) => ("run", "run_start", run_start(it)),
+        Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
+    }
+}
+
+fn flow_opened(flow: &FlowOpened) -> Value {
+    json!({
+        "sample": sample(&flow.sample),
+        "direction": if flow.inbound { "in" } else { "out" },
+        "protocol": protocol(flow.protocol),
+        "remote": endpoint(&flow.remote),
+        "local": flow.local.as_ref().map(endpoint),
+        "cookie": flow.cookie,
+        "process": process(&flow.process),
+        "attribution": attribution(&flow.attribution),
+        "opened_before": flow.opened_before,
+        "netns": flow.netns,
+        "instance": flow.instance,
+    })
+}
+
+fn flow_traffic(flow: &FlowTraffic) -> Value {
+    json!({
+        "sample": sample(&flow.sample),
+        "flow": flow.flow,
+        "end": flow.end.map(end),
+        "error": flow.error,
+        "sent": flow.sent,
+        "received": flow.received,
+        "duration_ns": flow.duration_ns,
+        "handshake_ns": flow.handshake_ns,
+    })
+}
+
+fn call(call: &Call) -> Value {
+    json!({
+        "sample": sample(&call.sample),
+        "flow": call.flow,
+        "cookie": call.cookie,
+        "channel": call.channel,
+        "method": call.method,
+        "attribution": attribution(&call.attribution),
+        "process": process(&call.process),
+        "instance": call.instance,
+    })
+}
+
+fn process_record(record: &ProcessRecord) -> Value {
+    let change = match record.change {
+        ProcessChange::Found => "found",
+        ProcessChange::Forked => "forked",
+        ProcessChange::Executed => "executed",
+        ProcessChange::Exited => "exited",
+    };
+    json!({
+        "sample": sample(&record.sample),
+        "change": change,
+        "process": process(&record.process),
+        "code": record.code,
+        "attribution": attribution(&record.attribution),
+        "instance": record.instance,
+    })
+}
+
+fn seal(seal: &Seal) -> Value {
+    json!({
+        "previous_checkpoint": hex(&seal.previous_checkpoint),
+        "previous_size": seal.previous_size,
+        "min_index": seal.min_index,
+        "captured": seal.captured,
+        "lost": losses(&seal.lost),
+        "cpus": seal.cpus.iter().map(|mark| json!({
+            "cpu": mark.cpu,
+            "last_kseq": mark.last_kseq,
+            "received": mark.received,
+            "lost": losses(&mark.lost),
+        })).collect::<Vec<_>>(),
+        "hooks": seal.hooks.iter().map(hook).collect::<Vec<_>>(),
+        "clock_synchronised": seal.clock.0,
+        "clock_max_error_ns": seal.clock.1,
+        "end_of_epoch": seal.end_of_epoch,
+    })
+}
+
+fn loss(loss: &Loss) -> Value {
+    json!({
+        "gap": gap(loss.gap),
+        "count": loss.count,
+        "from": loss.from_wall_ns.map(time),
+        "until": loss.until_wall_ns.map(time),
+        "detail": loss.detail,
+    })
+}
+
+fn run_start(run: &RunStart) -> Value {
+    json!({
+        "version": run.version,
+        "kernel": run.kernel,
+        "boot_id": hex(&run.boot_id),
+        "binary": hex(&run.binary),
+        "config": hex(&run.config),
+        "scope": run.scope,
+        "previous": run.previous,
+        "hooks": run.hooks.iter().map(hook).collect::<Vec<_>>(),
+    })
+}
+
+fn sample(sample: &Sample) -> Value {
+    json!({"boot_ns": sample.boot_ns, "cpu": sample.cpu, "kseq": sample.kseq})
+}
+
+fn process(process: &Process) -> Value {
+    json!({
+        "tgid": process.tgid,
+        "tid": process.tid,
+        "start_ns": process.start_ns,
+        "comm": process.comm,
+        "executable": process.executable,
+        "arguments": process.arguments,
+        "cgroup": process.cgroup,
+        "parent": process.parent,
+    })
+}
+
+fn attribution(it: &Attribution) -> Value {
+    json!({
+        "label": label(it.label),
+        "module": it.module,
+        "chain": it.chain,
+        "site": it.site,
+        "origin": it.origin,
+        "database": it.database,
+        "reason": it.reason,
+        "contradictions": it.contradictions,
+    })
+}
+
+fn hook(hook: &Hook) -> Value {
+    json!({"name": hook.name, "tag": hex(&hook.tag), "active": hook.active})
+}
+
+fn endpoint(endpoint: &Endpoint) -> Value {
+    json!({"address": address(endpoint), "port": endpoint.port})
+}
+
+/// The address alone, as people write it.
+#[must_use]
+pub fn address(endpoint: &Endpoint) -> String {
+    match endpoint.octets() {
+        [a, b, c, d] => std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string(),
+        _ => std::net::Ipv6Addr::from(endpoint.address).to_string(),
+    }
+}
+
+/// A protocol's name, or its number.
+#[must_use]
+pub fn protocol(number: u16) -> String {
+    match number {
+        1 => "icmp".into(),
+        6 => "tcp".into(),
+        17 => "udp".into(),
+        58 => "icmpv6".into(),
+        262 => "mptcp".into(),
+        other => other.to_string(),
+    }
+}
+
+/// A label as a word.
+#[must_use]
+pub const fn label(label: Label) -> &'static str {
+    match label {
+        Label::Absent => "absent",
+        Label::Inferred => "inferred",
+        Label::SelfReported => "self_reported",
+        Label::Matched => "matched",
+    }
+}
+
+const fn end(end: FlowEnd) -> &'static str {
+    match end {
+        FlowEnd::Closed => "closed",
+        FlowEnd::Error => "error",
+        FlowEnd::NotEstablished => "not_established",
+        FlowEnd::Idle => "idle",
+        FlowEnd::Replaced => "replaced",
+        FlowEnd::NotWatched => "not_watched",
+    }
+}
+
+/// A gap as a word, or its number where it is one from the future.
+#[must_use]
+pub fn gap(number: u64) -> String {
+    Gap::from_number(number).map_or_else(|| number.to_string(), |gap| gap.word().to_owned())
+}
+
+/// Counts of loss, by reason.
+#[must_use]
+pub fn losses(lost: &[(u64, u64)]) -> Value {
+    Value::Object(lost.iter().map(|&(reason, count)| (gap(reason), count.into())).collect())
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,3 @@
+# Part of Network Audit. License LGPL-3.
+from .install import install as post_load  # noqa: F401  (named in the manifest: the first door)
+from . import models  # noqa: F401

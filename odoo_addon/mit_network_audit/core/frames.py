@@ -1,0 +1,112 @@
+# Part of Network Audit. License LGPL-3.
+"""Whose code is calling: the chain of addon modules on the stack, the call site, and the stored code that ran.
+
+A module is known by its frames' globals: ``odoo.addons.<module>.…``. The nearest one is often a helper (mail, IAP),
+so the whole chain of distinct modules is claimed, nearest first, and the call site is that of the module shown.
+"""
+
+import re
+import sys
+
+OWN = 'mit_network_audit'
+# Shown only where nothing else is on the stack: they carry other modules' calls.
+PLUMBING = frozenset(('base', 'iap', 'mail', 'web', 'bus', 'http_routing'))
+# Deeper frames are not looked at: a runaway recursion must not make every connect slow.
+DEPTH = (None,) * 256
+CHAIN_MAX = 24
+
+_PREFIX = 'odoo.addons.'
+_STORED = re.compile(r'ir\.actions\.server\((\d+),\)')
+_CACHE_MAX = 20_000
+# The parts of Python that only start other code.
+_STARTERS = frozenset(('threading', 'concurrent', 'runpy', 'multiprocessing', '__main__', 'gevent'))
+
+
+class _Modules(dict):
+    """From a frame's ``__name__`` to its addon module, or None for code that is in no addon (or is our own).
+
+    A dict by name, because the hash of a code object costs more than the whole step.
+    """
+
+    def __missing__(self, name):
+        if not isinstance(name, str):
+            raise KeyError(name)  # generated or stored code: the caller looks at its file name
+        module = None
+        if name.startswith(_PREFIX):
+            module = sys.intern(name[len(_PREFIX) :].partition('.')[0])
+            if module == OWN:
+                module = None
+        if len(self) < _CACHE_MAX:
+            self[name] = module
+        return module
+
+
+MODULES = _Modules()
+
+
+def walk(frame, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
+    """What the stack from `frame` on says: (modules, module shown, its code, its line, stored action or None)."""
+    chain = []
+    last = shown = action = None
+    provisional = True  # until a module is met that is more than plumbing
+    for _ in depth:
+        if frame is None:
+            break
+        try:
+            module = modules[frame.f_globals['__name__']]
+        except KeyError:
+            module = None
+            action = action or _stored(frame.f_code.co_filename)
+        if module is not None and module is not last:
+            last = module
+            if module not in chain and len(chain) < CHAIN_MAX:
+                chain.append(module)
+                if provisional and (shown is None or module not in plumbing):
+                    shown, shown_module = frame, module
+                    provisional = module in plumbing
+        frame = frame.f_back
+    if shown is None:
+        return chain, None, None, 0, action
+    return chain, shown_module, shown.f_code, shown.f_lineno, action
+
+
+def _stored(filename):
+    found = _STORED.fullmatch(filename)
+    return found and 'server-action ' + found[1]
+
+
+def outside(frame):
+    """For a stack without an addon: the name that stands in for a module, and the code and line that fit it.
+
+    ``odoo`` if the framework's own code is on the stack, else ``library:<package>`` for the package by which a
+    library was entered, else the outermost module of Python itself.
+    """
+    library = standard = None
+    for _ in DEPTH:
+        if frame is None:
+            break
+        name = frame.f_globals.get('__name__')
+        top = name.partition('.')[0] if isinstance(name, str) else None
+        if top == 'odoo' and not name.startswith(_PREFIX + OWN):
+            return 'odoo', frame.f_code, frame.f_lineno
+        if top and top not in _STARTERS:
+            if top in sys.stdlib_module_names:
+                standard = (top, frame.f_code, frame.f_lineno)
+            else:
+                library = (top, frame.f_code, frame.f_lineno)
+        frame = frame.f_back
+    top, code, line = library or standard or ('python', None, 0)
+    return 'library:' + top, code, line
+
+
+def site(module, code, line):
+    """``file:line function``, the file as seen from the folder that holds the module or package."""
+    return f'{_short(code.co_filename, module)}:{line} {code.co_name}'
+
+
+def _short(path, module):
+    for anchor in (f'/{module}/', '/odoo/addons/', '/site-packages/', '/dist-packages/'):
+        before, found, rest = path.rpartition(anchor)
+        if found:
+            return anchor[1:] + rest if anchor.startswith(f'/{module}') else rest
+    return '/'.join(path.split('/')[-3:])

@@ -1,0 +1,70 @@
+# Part of Network Audit. License LGPL-3.
+"""Whose code is running, and what for: the stack, and what was carried to where the stack no longer shows it.
+
+A job that runs later or elsewhere (a cron, a thread, a callback after the commit) has a stack that begins anew. Who
+starts it leaves an `Origin`, in the context of the running code or on its thread.
+"""
+
+import threading
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from . import frames
+
+CURRENT = ContextVar('network_audit_origin', default=None)
+THREAD_ATTRIBUTE = '_network_audit_origin'
+
+
+class Origin(NamedTuple):
+    """Whose code it is: what one claim says beside the operation."""
+
+    # Distinct modules, nearest first; or one name that stands in for them.
+    chain: tuple = ()
+    # The module that is shown, and the code and line of its call site.
+    module: str = None
+    code: object = None
+    line: int = 0
+    # "route /x/<id>", "cron 7", "server-action 93", "shell".
+    name: str = None
+    database: str = None
+
+
+class Host:
+    """What only the host application knows; a plain Python process has none of it."""
+
+    @staticmethod
+    def origin():
+        """What the running code serves, or None."""
+        return None
+
+    @staticmethod
+    def database(thread):
+        """The database that this thread works on, or None."""
+        return None
+
+
+def describing(host):
+    """The function from a frame to its `Origin`: a closure, because it runs at every connect of an Odoo."""
+    walk, outside, new = frames.walk, frames.outside, tuple.__new__
+    current, active, get_ident = CURRENT.get, threading._active, threading.get_ident
+    host_origin, host_database = host.origin, host.database
+
+    def describe(frame):
+        chain, module, code, line, action = walk(frame)
+        # Not `current_thread`, which makes an object for a thread that Python did not start.
+        thread = active.get(get_ident())
+        carried = current() or (thread and thread.__dict__.get(THREAD_ATTRIBUTE))
+        name = action or host_origin()
+        database = host_database(thread)
+        if carried:
+            if not chain:
+                module, code, line = carried.module, carried.code, carried.line
+            chain.extend(m for m in carried.chain if m not in chain)
+            name = carried.name or name
+            database = database or carried.database
+        if not chain:
+            module, code, line = outside(frame)
+            chain.append(module)
+        return new(Origin, (tuple(chain), module, code, line, name, database))
+
+    return describe
