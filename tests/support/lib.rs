@@ -6,11 +6,13 @@
 mod daemon;
 mod odoo;
 mod rpc;
+mod servers;
 mod skip;
 
 pub use daemon::{Daemon, Scope};
 pub use odoo::{Mode, Odoo};
 pub use rpc::Rpc;
+pub use servers::{Connection, Servers};
 pub use skip::{a_daemon, an_odoo, root, skip};
 pub use xtask::cgroup::Group;
 

@@ -11,7 +11,7 @@ use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database};
 use xtask::process;
 
-use crate::{Group, Rpc, checkout, wait_for};
+use crate::{Group, Rpc, Servers, checkout, wait_for};
 
 /// How the server spreads its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +31,14 @@ pub struct Odoo {
 }
 
 impl Odoo {
-    /// Starts a prefork server with the auditor's addon and the demonstration vendor installed, in `group`; its addon
-    /// looks for the daemon in `run_folder`.
-    pub fn start(group: &Group, run_folder: &Path) -> Self {
-        Self::start_as(Mode::Prefork, group, run_folder)
+    /// Starts a prefork server in `group`, with the auditor's addon and the demonstration vendors installed; the addon
+    /// looks for a daemon in `run_folder`, and the vendors go out to `servers`.
+    pub fn start(group: &Group, run_folder: &Path, servers: &Servers) -> Self {
+        Self::start_as(Mode::Prefork, group, run_folder, servers)
     }
 
     /// The same in either mode.
-    pub fn start_as(mode: Mode, group: &Group, run_folder: &Path) -> Self {
+    pub fn start_as(mode: Mode, group: &Group, run_folder: &Path, servers: &Servers) -> Self {
         let installation = Installation::find().expect("an Odoo that is set up");
         Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
         let addons = Addons::stage(&installation, &checkout()).expect("the addons");
@@ -47,6 +47,7 @@ impl Odoo {
         database::clone(&installation, &template, &name).expect("a database");
         let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
         server.environment.push(("NETWORK_AUDIT_RUN_DIR".to_owned(), run_folder.display().to_string()));
+        server.environment.push(("VENDOR_DEMO_SERVERS".to_owned(), servers.ports().to_owned()));
         if mode == Mode::Threaded {
             server.workers = 0;
         }

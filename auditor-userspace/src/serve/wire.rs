@@ -77,6 +77,7 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
         Body::Process(it) => ("event", "process", process_record(it)),
         Body::Seal(it) => ("seal", "seal", seal(it)),
         Body::Loss(it) => ("loss", "loss", loss(it)),
+        Body::Recover(it) => ("recover", "recover", recover(it)),
         Body::RunStart(it) => ("run", "run_start", run_start(it)),
         Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
         Body::Ack(it) => ("run", "ack", json!({"record": it.record, "actor": it.actor, "note": it.note})),
@@ -94,7 +95,6 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
             json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}),
         ),
         Body::Export(it) => ("export", "export", export(it)),
-        Body::Recover(it) => ("recover", "recover", recover(it)),
     }
 }
 
@@ -123,17 +123,6 @@ fn export(it: &Export) -> Value {
         "last": it.last,
         "filter": it.filter.as_ref().map(|hash| hex(hash)),
         "actor": it.actor,
-    })
-}
-
-fn recover(it: &Recover) -> Value {
-    json!({
-        "origin": it.origin,
-        "found_size": it.found_size,
-        "found_root": it.found_root.as_ref().map(|hash| hex(hash)),
-        "known": it.known,
-        "missing": it.missing,
-        "cause": it.cause,
     })
 }
 
@@ -223,6 +212,17 @@ fn loss(loss: &Loss) -> Value {
         "from": loss.from_wall_ns.map(time),
         "until": loss.until_wall_ns.map(time),
         "detail": loss.detail,
+    })
+}
+
+fn recover(recover: &Recover) -> Value {
+    json!({
+        "origin": recover.origin,
+        "found_size": recover.found_size,
+        "found_root": recover.found_root.as_ref().map(|root| hex(root)),
+        "known": recover.known,
+        "missing": recover.missing,
+        "cause": recover.cause,
     })
 }
 
