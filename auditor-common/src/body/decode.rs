@@ -3,8 +3,9 @@
 use minicbor::Decoder;
 
 use super::{
-    Ack, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, Process,
-    ProcessChange, ProcessRecord, Prune, Recover, Rotate, RunStart, RunStop, Sample, Seal, StreamEnd, class, schema,
+    Ack, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Export, FlowEnd, FlowOpened, FlowTraffic,
+    Hook, Label, Loss, Policy, Process, ProcessChange, ProcessRecord, Prune, Recover, Rotate, RunStart, RunStop,
+    Sample, Seal, StreamEnd, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;

@@ -3,8 +3,8 @@
 use minicbor::Encoder;
 
 use super::{
-    Attribution, Body, Call, CpuMark, Export, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Prune, Recover, StreamEnd, RunStart,
-    Sample, Seal,
+    Attribution, Body, Call, CpuMark, Export, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Prune,
+    Recover, RunStart, Sample, Seal, StreamEnd,
 };
 use crate::endpoint::Endpoint;
 

@@ -32,7 +32,9 @@ pub(super) fn print(object: Option<PathBuf>, as_json: bool) -> anyhow::Result<u8
     if coverage.is_complete() {
         return Ok(exit::FINE);
     }
-    eprintln!("auditor: a required hook did not load: what it sees is missing from every record, and every seal says so");
+    eprintln!(
+        "auditor: a required hook did not load: what it sees is missing from every record, and every seal says so"
+    );
     Ok(exit::GAPS)
 }
 

@@ -22,10 +22,10 @@ use crate::config::{Config, Places, Scope};
 use crate::pipeline::{Digests, Parts, Pipeline};
 use crate::probe::{Options, Probe};
 use crate::serve::peer::Instances;
+use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
 use crate::serve::status::Status;
 use crate::serve::wire;
-use crate::serve::records::Ledger;
 use crate::store::{OpenOptions, Opened, PreviousRun, Store};
 
 /// Records until it is told to stop.
@@ -180,7 +180,8 @@ fn interruption(previous: &PreviousRun, now: Now) -> Option<Loss> {
 
 fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: Vec<u8> = text.bytes().filter_map(|byte| char::from(byte).to_digit(16)).map(|digit| digit as u8).collect();
+    let digits: Vec<u8> =
+        text.bytes().filter_map(|byte| char::from(byte).to_digit(16)).map(|digit| digit as u8).collect();
     let mut id = [0; 16];
     for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = pair[0] << 4 | pair[1];

@@ -9,8 +9,8 @@ use crate::attribute::proc::Processes as _;
 use crate::attribute::{self, instance};
 use crate::clock::Now;
 use crate::decode::Event;
-use crate::flow::{Change, Opened, PENDING};
 use crate::evidence;
+use crate::flow::{Change, Opened, PENDING};
 
 impl Pipeline {
     /// Everything that was drained.
@@ -143,10 +143,10 @@ fn is_same(identity: Identity, header: &Header) -> bool {
 }
 
 fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> Body {
-    let attribution = member.spawn.clone().unwrap_or_else(|| Attribution {
-        reason: attribute::reason::NO_CLAIM.to_owned(),
-        ..Attribution::default()
-    });
+    let attribution = member
+        .spawn
+        .clone()
+        .unwrap_or_else(|| Attribution { reason: attribute::reason::NO_CLAIM.to_owned(), ..Attribution::default() });
     let process = member.process(tid, header.cgroup);
     evidence::process(evidence::sample(header), change, process, code, attribution, member.instance.clone())
 }

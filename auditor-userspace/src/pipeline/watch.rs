@@ -12,11 +12,11 @@ use crate::attribute::proc::Processes as _;
 use crate::attribute::{instance, listening, reason};
 use crate::clock::Now;
 use crate::decode::Event;
+use crate::evidence;
 use crate::flow::Traffic;
 use crate::probe::{self, HookState, Identity};
 use crate::serve::status::{HookStatus, InstanceStatus};
 use crate::serve::wire;
-use crate::evidence;
 
 /// How often the whole system is looked at; new programs are told by the kernel in the meantime.
 const LOOK_NS: u64 = 2_000_000_000;
@@ -117,8 +117,7 @@ impl Pipeline {
     /// Tells the window who belongs to which instance.
     pub(super) fn tell_instances(&self) {
         if let Ok(mut instances) = self.parts.instances.write() {
-            *instances =
-                self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
+            *instances = self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
         }
     }
 

@@ -1,8 +1,8 @@
 //! Records as JSON: the only place that knows how they are written for programs.
 
 use auditor_common::body::{
-    Attribution, Body, Call, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, Process, ProcessChange,
-    ProcessRecord, Prune, Recover, RunStart, Sample, Seal,
+    Attribution, Body, Call, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, Process,
+    ProcessChange, ProcessRecord, Prune, Recover, RunStart, Sample, Seal,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -81,19 +81,13 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
         Body::RunStart(it) => ("run", "run_start", run_start(it)),
         Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
         Body::Ack(it) => ("run", "ack", json!({"record": it.record, "actor": it.actor, "note": it.note})),
-        Body::Checked(it) => {
-            ("run", "check", json!({"size": it.size, "exit": it.exit, "summary": it.summary}))
-        }
-        Body::Rotate(it) => {
-            ("rotate", "rotate", json!({"epoch": it.epoch, "key": hex(&it.key), "reason": it.reason}))
-        }
+        Body::Checked(it) => ("run", "check", json!({"size": it.size, "exit": it.exit, "summary": it.summary})),
+        Body::Rotate(it) => ("rotate", "rotate", json!({"epoch": it.epoch, "key": hex(&it.key), "reason": it.reason})),
         Body::Policy(it) => ("policy", "policy", policy(it)),
         Body::Prune(it) => ("prune", "prune", prune(it)),
-        Body::Clock(it) => (
-            "clock",
-            "clock",
-            json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}),
-        ),
+        Body::Clock(it) => {
+            ("clock", "clock", json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}))
+        }
         Body::Export(it) => ("export", "export", export(it)),
     }
 }
