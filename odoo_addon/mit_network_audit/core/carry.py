@@ -22,7 +22,7 @@ class Carried:
         self.origin = origin
         self.function = function
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, /, *args, **kwargs):
         token = CURRENT.set(self.origin)
         try:
             return self.function(*args, **kwargs)
