@@ -1,3 +1,4 @@
+import asyncio
 import concurrent.futures
 import sys
 import threading
@@ -48,9 +49,8 @@ def here():
 class Carried(unittest.TestCase):
     def setUp(self):
         self.wrappers = [
-            carry.thread_starts(describe),
-            carry.pool_submits(describe),
-            carry.callbacks_added(Callbacks, 'add', describe),
+            *carry.standard_library(describe),
+            carry.runs_later(Callbacks, 'add', describe),
         ]
         self.addCleanup(lambda: [wrapper.remove() for wrapper in self.wrappers])
         self.vendor, self.web = calls('vendor.models.x'), calls('web.controllers.main')
@@ -65,7 +65,7 @@ class Carried(unittest.TestCase):
         return result
 
     def check(self, found):
-        self.assertEqual((found.chain, found.module, found.name), (('vendor', 'web'), 'vendor', 'route /x'))
+        self.assertEqual((found.chain, found.module, found.name), (('vendor',), 'vendor', 'route /x'))
         self.assertEqual(found.code.co_filename, '/srv/addons/vendor/models/x.py')
 
     def test_a_thread_is_its_starters(self):
@@ -106,10 +106,36 @@ class Carried(unittest.TestCase):
         callbacks = Callbacks()
         other = calls('other.models.y')
         self.started(lambda: callbacks.add(lambda: other(here)))
-        self.assertEqual(callbacks.run()[0].chain, ('other', 'vendor', 'web'))
+        self.assertEqual(callbacks.run()[0].chain, ('other', 'vendor'))
 
     def test_what_no_addon_starts_is_on_its_own(self):
         self.assertTrue(bare_thread(here).chain[0].startswith('library:'))
+
+    def test_a_coroutine_for_another_threads_loop_is_its_senders(self):
+        async def work():
+            return here()
+
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        self.check(self.started(lambda: asyncio.run_coroutine_threadsafe(work(), loop)).result())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def test_a_function_given_by_name_is_passed_on_as_it_is(self):
+        callbacks = Callbacks()
+        self.vendor(callbacks.add, func=int)
+        self.assertEqual(callbacks.functions, [int])
+
+    def test_a_cron_beats_the_action_that_it_runs_and_an_action_beats_a_route(self):
+        scope = {'here': here}
+        code = compile('found = here()', 'ir.actions.server(93,)', 'exec')
+        for name, expected in (('cron 7', 'cron 7'), ('route /x', 'server-action 93'), (None, 'server-action 93')):
+            token = origin.CURRENT.set(origin.Origin(name=name))
+            exec(code, scope)
+            origin.CURRENT.reset(token)
+            self.assertEqual(scope['found'].name, expected)
 
     def test_results_arguments_and_exceptions_pass_through(self):
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
@@ -127,10 +153,10 @@ class Carried(unittest.TestCase):
         for wrapper in self.wrappers:
             wrapper.remove()
 
-        def fail(frame):
+        def fail(frame, brief):
             raise RuntimeError('no description')
 
-        self.wrappers = [carry.thread_starts(fail), carry.pool_submits(fail), carry.callbacks_added(Callbacks, 'add', fail)]
+        self.wrappers = [*carry.standard_library(fail), carry.runs_later(Callbacks, 'add', fail)]
         callbacks = Callbacks()
         callbacks.add(int)
         self.assertEqual(callbacks.run(), [0])
@@ -145,8 +171,8 @@ class Carried(unittest.TestCase):
         self.assertIs(threading.Thread.start, original)
 
     def test_a_wrapper_under_another_one_stays(self):
-        under = carry.callbacks_added(Callbacks, 'add', describe)
-        over = carry.callbacks_added(Callbacks, 'add', describe)
+        under = carry.runs_later(Callbacks, 'add', describe)
+        over = carry.runs_later(Callbacks, 'add', describe)
         self.assertFalse(under.remove())
         self.assertTrue(over.remove())
         self.assertTrue(under.remove())

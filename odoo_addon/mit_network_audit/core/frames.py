@@ -27,19 +27,27 @@ _STARTERS = frozenset(('threading', 'concurrent', 'runpy', 'multiprocessing', '_
 MODULES = {}
 
 
+def module_of(name):
+    """The addon that Python's module of this name is part of, or None."""
+    if not name.startswith(_PREFIX):
+        return None
+    return sys.intern(name[len(_PREFIX) :].partition('.')[0])
+
+
 def _learn(name):
-    module = None
-    if name.startswith(_PREFIX):
-        module = sys.intern(name[len(_PREFIX) :].partition('.')[0])
-        if module == OWN:
-            module = None
+    module = module_of(name)
+    if module == OWN:
+        module = None
     if len(MODULES) < _CACHE_MAX:
         MODULES[name] = module
     return module
 
 
-def walk(frame, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
-    """What the stack from `frame` on says: (modules, module shown, its code, its line, stored action or None)."""
+def walk(frame, brief=False, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
+    """What the stack from `frame` on says: (modules, module shown, its code, its line, stored action or None).
+
+    With `brief` it ends at the module that is shown.
+    """
     chain = []
     scope = shown = shown_module = action = None
     provisional = True  # until a module is met that is more than plumbing
@@ -62,6 +70,8 @@ def walk(frame, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
                 if provisional and (shown is None or module not in plumbing):
                     shown, shown_module = frame, module
                     provisional = module in plumbing
+                    if brief and not provisional:
+                        break
         frame = frame.f_back
     if shown is None:
         return chain, None, None, 0, action

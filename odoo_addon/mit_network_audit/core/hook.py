@@ -141,11 +141,11 @@ def _events(recorder):
         'socket.getnameinfo': resolve,
         'subprocess.Popen': of_thread(hints.SPAWN, _argument_count),
         'os.posix_spawn': of_thread(hints.SPAWN, _argument_count),
-        'os.exec': of_thread(hints.SPAWN, _argument_count),
         # The shell is started as `sh -c COMMAND`.
         'os.system': of_thread(hints.SPAWN, lambda args: 3),
         'os.fork': of_thread(hints.SPAWN),
         'os.forkpty': of_thread(hints.SPAWN),
+        # Not `os.exec`: the child of a fork is its parent's claim, and a ring for its last moment helps nobody.
         'http.client.send': call,
     }
 
