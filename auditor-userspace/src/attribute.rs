@@ -5,10 +5,12 @@
 
 pub mod claims; // what processes claim, to be looked up by what the kernel saw
 pub mod discover; // which processes are an Odoo
+pub mod find; // the processes that are audited
 pub mod handover; // how their rings come to us
 pub mod hint; // what lies in a ring
 pub mod instance; // which Odoo a process belongs to
 pub mod lineage; // who is whose child
+pub mod listening; // where a process was listening before
 pub mod proc; // what /proc says
 
 use std::rc::Rc;
@@ -121,7 +123,7 @@ pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
     Attribution {
         label,
         module: shown(&claimed.chain).map(str::to_owned),
-        chain: claimed.chain.iter().map(|module| module.to_string()).collect(),
+        chain: claimed.chain.iter().map(ToString::to_string).collect(),
         site: text(&claimed.site),
         origin: text(&claimed.origin),
         database: text(&claimed.database),

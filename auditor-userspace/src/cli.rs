@@ -78,8 +78,6 @@ pub enum Command {
         /// The root key to trust, as `auditor keys` prints it (instead of the one kept beside the ledger)
         #[arg(long, value_name = "VKEY")]
         root_key: Option<String>,
-        #[arg(long, hide = true)]
-        child: bool,
     },
     /// The keys that sign, and the fingerprint to pin
     Keys {

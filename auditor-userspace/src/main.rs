@@ -1,3 +1,14 @@
 //! `auditor`: the daemon and the command line, one thin binary over the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use auditor_userspace::cli::Cli;
+use auditor_userspace::command;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // A reader that goes away (`auditor events | head`) ends us, as it does every other program of the shell.
+    // SAFETY: no thread runs yet, and the default disposition has no handler to be unsafe.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    command::run(Cli::parse())
+}

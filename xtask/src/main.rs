@@ -1,3 +1,21 @@
 //! `cargo xtask`: everything that CI does, runnable by hand.
 
-fn main() {}
+mod check;
+mod cli;
+mod doctor;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match cli::Arguments::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -55,15 +55,14 @@ fn by_configuration(root: &Seen) -> String {
         }
         None
     };
-    let mut name = format!("uid:{}", root.uid);
-    if let Some(config) = value("-c", "--config") {
-        name += &format!(" config:{config}");
+    let what = if let Some(config) = value("-c", "--config") {
+        format!("config:{config}")
     } else if let Some(folder) = value("-D", "--data-dir") {
-        name += &format!(" data:{folder}");
+        format!("data:{folder}")
     } else {
-        name += &format!(" program:{}", root.executable.as_deref().unwrap_or(&root.comm));
-    }
-    name
+        format!("program:{}", root.executable.as_deref().unwrap_or(&root.comm))
+    };
+    format!("uid:{} {what}", root.uid)
 }
 
 #[cfg(test)]

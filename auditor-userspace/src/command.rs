@@ -1,0 +1,60 @@
+//! What each command does: the edge between people and the stages.
+
+mod events; // print records
+mod keys; // who signs
+mod probe; // what loads here
+mod run; // record
+mod status; // how the daemon is doing
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
+use crate::config::Places;
+
+/// Exit codes: they mean the same in every command.
+pub mod exit {
+    /// Fine, or everything that was required is proven.
+    pub const FINE: u8 = 0;
+    /// Could not run.
+    pub const FAILED: u8 = 1;
+    /// Usage: given by the command line's parser.
+    pub const USAGE: u8 = 2;
+    /// Tampered.
+    pub const TAMPERED: u8 = 3;
+    /// Intact, but with gaps, or a part unproven.
+    pub const GAPS: u8 = 4;
+    /// Cannot verify: unknown key, or a newer version.
+    pub const UNVERIFIABLE: u8 = 5;
+}
+
+/// Does what was typed.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let places = Places::from(cli.places);
+    let done = match cli.command {
+        Command::Run(args) => run::run(places, args),
+        Command::Init { root_key } => keys::init(&places, &root_key),
+        Command::Keys { json } => keys::print(&places, json),
+        Command::Probe { ebpf_object, json } => probe::print(ebpf_object, json),
+        Command::Status { json } => status::print(&places, json),
+        Command::Events(asked) => events::print(&places, &asked),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "auditor", &mut std::io::stdout());
+            Ok(exit::FINE)
+        }
+        Command::Version => {
+            println!("auditor {}", env!("CARGO_PKG_VERSION"));
+            Ok(exit::FINE)
+        }
+        _ => Err(anyhow::anyhow!("not wired")),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("auditor: {error:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `auditor events`.
+
+use std::io::Write as _;
+
+use serde_json::Value;
+
+use crate::cli::{Direction, EventsArgs, LabelArg, Output};
+use crate::command::exit;
+use crate::config::Places;
+use crate::{client, clock, events};
+
+/// Prints what was recorded, and with `--follow` what comes.
+pub(super) fn print(places: &Places, asked: &EventsArgs) -> anyhow::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    if asked.output == Output::Table {
+        writeln!(out, "{}", events::HEADING)?;
+    }
+    let mut failed = None;
+    client::lines(&places.api_socket(), &question(asked), |record| match line(asked, &record) {
+        None => true,
+        Some(line) => {
+            let written = writeln!(out, "{line}").and_then(|()| out.flush());
+            failed = written.err();
+            failed.is_none()
+        }
+    })?;
+    failed.map_or(Ok(exit::FINE), |error| Err(error.into()))
+}
+
+fn line(asked: &EventsArgs, record: &Value) -> Option<String> {
+    match asked.output {
+        Output::Json => Some(record.to_string()),
+        Output::Table => events::row(record, asked.all),
+    }
+}
+
+fn question(asked: &EventsArgs) -> String {
+    let mut query: Vec<(&str, String)> = Vec::new();
+    if let Some(since) = asked.since {
+        query.push(("since_ns", since.wall_ns(clock::now().wall_ns).to_string()));
+    }
+    if let Some(module) = &asked.module {
+        query.push(("module", module.clone()));
+    }
+    if let Some(label) = asked.label {
+        query.push(("label", label_word(label).into()));
+    }
+    if let Some(direction) = asked.direction {
+        query.push(("direction", if direction == Direction::In { "in" } else { "out" }.into()));
+    }
+    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+    format!("/v1/{}?{}", if asked.follow { "events" } else { "records" }, query.join("&"))
+}
+
+const fn label_word(label: LabelArg) -> &'static str {
+    match label {
+        LabelArg::Matched => "matched",
+        LabelArg::SelfReported => "self_reported",
+        LabelArg::Inferred => "inferred",
+        LabelArg::Absent => "absent",
+    }
+}
+
+/// Everything but letters, digits and `-._~` is written as its bytes (RFC 3986 section 2.1).
+fn percent(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::question;
+    use crate::cli::{Cli, Command};
+
+    fn check(typed: &str, asks: &str) {
+        let cli = Cli::try_parse_from(typed.split(' ')).expect("it can be typed");
+        let Command::Events(asked) = cli.command else { panic!("it is about events") };
+        assert_eq!(question(&asked), asks);
+    }
+
+    #[test]
+    fn what_is_typed_becomes_a_question() {
+        check("auditor events", "/v1/records?");
+        check("auditor events -f --module a&b", "/v1/events?module=a%26b");
+        check("auditor events --label self_reported --direction in", "/v1/records?label=self_reported&direction=in");
+        check("auditor events --since 1970-01-01T00:00:01Z", "/v1/records?since_ns=1000000000");
+    }
+}

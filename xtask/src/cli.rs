@@ -1,0 +1,194 @@
+//! What can be typed after `cargo xtask`.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand};
+use xtask::odoo::serve::Server;
+use xtask::odoo::staging::Addons;
+use xtask::odoo::{Installation, database, postgres, serve, setup, suite};
+use xtask::{ebpf, paths};
+
+use crate::{check, doctor, test, up};
+
+/// Builds, sets up, starts and tests Network Audit.
+#[derive(Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Look for every prerequisite, and say what to do about the missing ones
+    Doctor,
+    /// Build, set up and start everything, and show the flows of a real Odoo as they come
+    Up {
+        /// Where Odoo listens on loopback
+        #[arg(long, default_value_t = 8069)]
+        port: u16,
+        /// Leave it running in the background
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Stop what `up --detach` left running
+    Down,
+    /// Run all tests, or those whose names contain FILTER, and count them
+    Test {
+        /// A part of the tests' names
+        filter: Option<String>,
+    },
+    /// All that has to pass: formatting, lints, tidiness, tests
+    Ci,
+    /// One door for each dependency, small files, clean text
+    Tidy,
+    /// Write the goldens anew and show what changed
+    Vectors,
+    /// Build the kernel programs
+    BuildEbpf,
+    /// A real Odoo 19 with a PostgreSQL of its own
+    #[command(subcommand)]
+    Odoo(Odoo),
+}
+
+#[derive(Subcommand)]
+enum Odoo {
+    /// Set up what is missing, once for this machine
+    Setup,
+    /// Make a database from the template
+    Clone {
+        /// The new database; one of that name is replaced
+        database: String,
+        /// With the project's addons installed
+        #[arg(long)]
+        audited: bool,
+    },
+    /// Serve a database in the foreground
+    Serve(Serve),
+    /// Odoo's Python shell on a database
+    Shell {
+        /// The database
+        database: String,
+    },
+    /// Run an addon's own tests in a new database
+    Test {
+        /// The addon
+        #[arg(default_value = "mit_network_audit")]
+        addon: String,
+        /// Odoo's --test-tags; all of the addon's by default
+        #[arg(long)]
+        tags: Option<String>,
+    },
+    /// Stop servers that run in the background, and the PostgreSQL
+    Stop,
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The database
+    database: String,
+    /// Where to listen on loopback; the websocket gets the third port after it
+    #[arg(long, default_value_t = 8069)]
+    port: u16,
+    /// Prefork workers; 0 for the threaded mode
+    #[arg(long, default_value_t = 2)]
+    workers: u32,
+    /// Without the project's addons
+    #[arg(long)]
+    plain: bool,
+    /// More arguments for Odoo
+    #[arg(last = true)]
+    more: Vec<String>,
+}
+
+impl Arguments {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self.task {
+            Task::Odoo(task) => task.run(),
+            Task::Doctor => Ok(exit(doctor::run())),
+            Task::Up { port, detach } => up::up(port, detach).map(|()| ExitCode::SUCCESS),
+            Task::Down => up::down().map(|()| ExitCode::SUCCESS),
+            Task::Test { filter } => Ok(exit(test::run(filter.as_deref())?.is_good())),
+            Task::Ci => {
+                check::everything()?;
+                Ok(exit(test::run(None)?.is_good()))
+            }
+            Task::Tidy => check::tidiness().map(|()| ExitCode::SUCCESS),
+            Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
+            Task::BuildEbpf => {
+                println!("{}", ebpf::build()?.display());
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Odoo {
+    fn run(self) -> Result<ExitCode> {
+        let done = Ok(ExitCode::SUCCESS);
+        if let Odoo::Setup = self {
+            let installation = setup::setup()?;
+            println!("Odoo {} is set up in {}", xtask::odoo::VERSION, installation.home.display());
+            return done;
+        }
+        let installation = Installation::find()?;
+        if let Odoo::Stop = self {
+            serve::stop_all(&installation)?;
+            postgres::Cluster::new(&installation)?.stop()?;
+            return done;
+        }
+        postgres::Cluster::new(&installation)?.start()?;
+        match self {
+            Odoo::Clone { database: name, audited } => {
+                let template = if audited {
+                    database::template_with(&installation, &Addons::stage(&installation, &paths::checkout()?)?)?
+                } else {
+                    database::TEMPLATE.to_owned()
+                };
+                database::clone(&installation, &template, &name)?;
+                println!("{name} is a clone of {template}");
+            }
+            Odoo::Serve(arguments) => return Err(arguments.replace_this_process(&installation)?),
+            Odoo::Shell { database } => {
+                let mut shell = Server::new("shell", &database).odoo(&installation, "shell")?;
+                return Err(shell.arg("--no-http").exec()).context("Odoo's shell does not start");
+            }
+            Odoo::Test { addon, tags } => {
+                let outcome = run_suite(&installation, &addon, tags.as_deref())?;
+                println!("{} passed, {} failed", outcome.passed, outcome.failed);
+                return Ok(exit(outcome.failed == 0));
+            }
+            Odoo::Setup | Odoo::Stop => {}
+        }
+        done
+    }
+}
+
+impl Serve {
+    /// Odoo takes the place of this process, so Ctrl-C and the exit status are its own.
+    fn replace_this_process(self, installation: &Installation) -> Result<anyhow::Error> {
+        let mut server = Server::new(&format!("serve-{}", self.database), &self.database);
+        if !self.plain {
+            server = server.with_addons(&Addons::stage(installation, &paths::checkout()?)?);
+        }
+        (server.http_port, server.gevent_port, server.workers) = (self.port, self.port.saturating_add(3), self.workers);
+        let error = server.serve(installation)?.args(&self.more).exec();
+        Ok(anyhow::Error::new(error).context("Odoo does not start"))
+    }
+}
+
+fn run_suite(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
+    let addons = Addons::stage(installation, &paths::checkout()?)?;
+    let name = format!("test_{addon}");
+    database::clone(installation, database::TEMPLATE, &name)?;
+    let outcome = suite::run(installation, &addons, &name, addon, tags);
+    database::remove(installation, &name)?;
+    outcome
+}

@@ -1,0 +1,115 @@
+//! Addons, copied out of the checkout: Odoo's account may not be able to read a checkout below somebody's home.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+
+use super::Installation;
+
+/// Our addons, relative to the checkout: the product, and two demonstration vendors.
+const SOURCES: &[&str] =
+    &["odoo_addon/mit_network_audit", "tests/odoo_addons/vendor_demo", "tests/odoo_addons/vendor_other"];
+
+/// Staged addons: one folder for Odoo's `addons_path`, named after a hash of what is in it.
+#[derive(Clone, Debug)]
+pub struct Addons {
+    folder: PathBuf,
+    names: Vec<String>,
+    key: String,
+}
+
+impl Addons {
+    /// Copies the project's own addons.
+    pub fn stage(installation: &Installation, checkout: &Path) -> Result<Self> {
+        let sources: Vec<PathBuf> = SOURCES.iter().map(|name| checkout.join(name)).collect();
+        Self::stage_from(installation, &sources)
+    }
+
+    /// Copies any addons, each given by its folder.
+    pub fn stage_from(installation: &Installation, sources: &[PathBuf]) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        let mut names = Vec::new();
+        for source in sources {
+            if !source.join("__manifest__.py").is_file() {
+                bail!("{} is no addon: it has no __manifest__.py", source.display());
+            }
+            let name = source.file_name().context("an addon's folder has no name")?.to_string_lossy().into_owned();
+            collect(source, Path::new(&name), &mut files)?;
+            names.push(name);
+        }
+        let mut hasher = Sha256::new();
+        for (path, content) in &files {
+            hasher.update(path.as_os_str().as_encoded_bytes());
+            hasher.update([0]);
+            hasher.update(digest_of(content));
+        }
+        let key = hex(&hasher.finalize()[..6]);
+        let folder = installation.home.join("addons").join(&key);
+        write(&folder, &files)?;
+        Ok(Self { folder, names, key })
+    }
+
+    /// What to put on Odoo's `addons_path`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The addons' names, comma-separated.
+    pub fn names(&self) -> String {
+        self.names.join(",")
+    }
+
+    /// A short hash of the sources.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+fn collect(source: &Path, name: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
+    let entries = fs::read_dir(source).with_context(|| format!("{} cannot be read", source.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let target = name.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if entry.file_name() != "__pycache__" {
+                collect(&entry.path(), &target, files)?;
+            }
+        } else {
+            files.insert(target, fs::read(entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// Written beside its place and renamed, so that a folder that exists is whole.
+fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let fresh = folder.with_extension(format!("new-{}", std::process::id()));
+    for (path, content) in files {
+        let path = fresh.join(path);
+        fs::create_dir_all(path.parent().context("a staged file has no folder")?)?;
+        fs::write(&path, content).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if fs::rename(&fresh, folder).is_err() {
+        // Another one was faster; the content is the same.
+        fs::remove_dir_all(&fresh)?;
+    }
+    Ok(())
+}
+
+pub(super) fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

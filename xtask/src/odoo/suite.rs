@@ -1,0 +1,92 @@
+//! An addon's own tests, run by Odoo, and counted.
+
+use std::fs;
+
+use anyhow::{Result, bail};
+
+use super::Installation;
+use super::serve::Server;
+use super::staging::Addons;
+use crate::process;
+
+/// What came out of a run of Odoo's test runner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Tests that ran and did not fail.
+    pub passed: u64,
+    /// Failures and errors.
+    pub failed: u64,
+    /// Which ones failed.
+    pub names: Vec<String>,
+}
+
+/// Installs (or updates) `addon` in `database` and runs the tests that `tags` select, its own by default.
+pub fn run(
+    installation: &Installation,
+    addons: &Addons,
+    database: &str,
+    addon: &str,
+    tags: Option<&str>,
+) -> Result<Outcome> {
+    let server = Server::new(&format!("test-{database}"), database).with_addons(addons).on_free_ports()?;
+    let own = format!("/{addon}");
+    let mut odoo = server.odoo(installation, "server")?;
+    odoo.args(["-i", addon, "-u", addon, "--workers=0", "--max-cron-threads=0", "--stop-after-init"]);
+    odoo.args([&format!("--load=base,web,{addon}"), "--test-enable", "--test-tags", tags.unwrap_or(&own)]);
+    let log = server.folder(installation).join("test.log");
+    let result = process::logged(&mut odoo, &log);
+    let text = fs::read_to_string(&log)?;
+    for line in text.lines().filter(|line| is_of_interest(line)) {
+        println!("{line}");
+    }
+    let outcome = count(&text);
+    // Odoo fails for a failed test as well, which the count says better; without one, the failure is another.
+    if let (Err(error), 0) = (result, outcome.failed) {
+        return Err(error);
+    }
+    if outcome == Outcome::default() {
+        bail!("Odoo ran no test of {addon}; see {}", log.display());
+    }
+    Ok(outcome)
+}
+
+fn is_of_interest(line: &str) -> bool {
+    ["FAIL:", "ERROR:", ": skipped", "error(s) of"].iter().any(|mark| line.contains(mark))
+}
+
+/// Reads lines such as `1 failed, 0 error(s) of 12 tests when loading database 'd1'`.
+fn count(log: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    for line in log.lines() {
+        if let Some((_, name)) = line.split_once(" FAIL: ").or_else(|| line.split_once(" ERROR: ")) {
+            outcome.names.push(name.to_owned());
+        }
+        let Some((before, after)) = line.split_once(" error(s) of ") else { continue };
+        let Some((failures, errors)) = before.rsplit_once(" failed, ") else { continue };
+        let last = failures.rsplit(' ').next().unwrap_or_default();
+        let first = after.split(' ').next().unwrap_or_default();
+        if let (Ok(failures), Ok(errors), Ok(total)) =
+            (last.parse::<u64>(), errors.parse::<u64>(), first.parse::<u64>())
+        {
+            outcome.failed += failures + errors;
+            outcome.passed += total.saturating_sub(failures + errors);
+        }
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_and_errors_are_taken_from_the_total() {
+        let log = "2026 1 INFO d1 odoo.tests.result: 1 failed, 2 error(s) of 12 tests when loading database 'd1'\n";
+        assert_eq!(count(log), Outcome { passed: 9, failed: 3, names: Vec::new() });
+    }
+
+    #[test]
+    fn a_log_without_a_result_counts_nothing() {
+        assert_eq!(count("12 post-tests in 0.1s, 3 queries\n"), Outcome::default());
+    }
+}
