@@ -10,6 +10,7 @@ pub mod endpoint; // an address and a port, in one form for IPv4 and IPv6
 pub mod event; // what the kernel notices
 pub mod gap; // every way evidence can be missing, as numbers
 pub mod hint; // what the addon claims, in shared memory
+pub mod maps; // what the loader tells the kernel half, and reads back
 
 #[cfg(feature = "user")]
 pub mod body; // what a record says, and its bytes

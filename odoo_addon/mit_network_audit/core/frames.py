@@ -10,7 +10,7 @@ import sys
 
 OWN = 'mit_network_audit'
 # Shown only where nothing else is on the stack: they carry other modules' calls.
-PLUMBING = frozenset(('base', 'iap', 'mail', 'web', 'bus', 'http_routing'))
+PLUMBING = frozenset(('base', 'base_setup', 'bus', 'http_routing', 'iap', 'mail', 'rpc', 'web'))
 # Deeper frames are not looked at: a runaway recursion must not make every connect slow.
 DEPTH = (None,) * 256
 CHAIN_MAX = 24
