@@ -3,7 +3,12 @@
 //! Schema 1. Keys are never used again for something else; a reader refuses keys and classes it does not know.
 //! `None` is CBOR `null` and means "not measured" or "nobody says", never zero.
 
+mod decode;
+mod encode;
+pub mod schema; // the same as tables
+
 use crate::endpoint::Endpoint;
+use crate::record::EntryType;
 
 /// The schema that this file describes.
 pub const SCHEMA: u16 = 1;
@@ -73,6 +78,20 @@ pub enum Label {
     Matched = 3,
 }
 
+impl Label {
+    /// The label with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Absent,
+            1 => Self::Inferred,
+            2 => Self::SelfReported,
+            3 => Self::Matched,
+            _ => return None,
+        })
+    }
+}
+
 /// Whose call it was, as far as anybody says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attribution {
@@ -139,6 +158,22 @@ pub enum FlowEnd {
     NotWatched = 6,
 }
 
+impl FlowEnd {
+    /// The end with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Closed,
+            2 => Self::Error,
+            3 => Self::NotEstablished,
+            4 => Self::Idle,
+            5 => Self::Replaced,
+            6 => Self::NotWatched,
+            _ => return None,
+        })
+    }
+}
+
 /// A flow ended (class 2), or goes on (class 3, `end` is `None`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowTraffic {
@@ -193,6 +228,20 @@ pub enum ProcessChange {
     Executed = 3,
     /// It ended.
     Exited = 4,
+}
+
+impl ProcessChange {
+    /// The change with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Found,
+            2 => Self::Forked,
+            3 => Self::Executed,
+            4 => Self::Exited,
+            _ => return None,
+        })
+    }
 }
 
 /// An audited process changed (class 5).
@@ -310,6 +359,23 @@ pub struct Seal {
     pub end_of_epoch: bool,
 }
 
+/// This ledger goes on where another was cut (RECOVER): the second record of every later incarnation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recover {
+    /// Key 1. Origin of the ledger before.
+    pub origin: String,
+    /// Key 2. How many of its records are there, as far as the daemon could read; `None` if it could not.
+    pub found_size: Option<u64>,
+    /// Key 3. The root of the tree of that size.
+    pub found_root: Option<[u8; 32]>,
+    /// Key 4. The newest checkpoint of it that is known, as a signed note; `None` if none is known.
+    pub known: Option<String>,
+    /// Key 5. How many signed records are missing; `None` if that cannot be known.
+    pub missing: Option<u64>,
+    /// Key 6. What was found, in a sentence. It cannot say whether somebody cut, or a disk lost.
+    pub cause: String,
+}
+
 /// Any record's content, by type and class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -338,4 +404,104 @@ pub enum Body {
     RunStart(RunStart),
     /// RUN, class 2.
     RunStop(RunStop),
+    /// RECOVER.
+    Recover(Recover),
 }
+
+impl Body {
+    /// The type of the entry that holds it.
+    #[must_use]
+    pub const fn entry_type(&self) -> EntryType {
+        match self {
+            Self::Genesis { .. } => EntryType::Genesis,
+            Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) => EntryType::Event,
+            Self::Seal(_) => EntryType::Seal,
+            Self::Loss(_) => EntryType::Loss,
+            Self::RunStart(_) | Self::RunStop(_) => EntryType::Run,
+            Self::Recover(_) => EntryType::Recover,
+        }
+    }
+
+    /// The class of the entry that holds it.
+    #[must_use]
+    pub const fn class(&self) -> u32 {
+        match self {
+            Self::Genesis { .. } | Self::Seal(_) | Self::Loss(_) | Self::Recover(_) => 0,
+            Self::FlowOpened(_) => class::FLOW_OPENED,
+            Self::FlowTraffic(FlowTraffic { end: Some(_), .. }) => class::FLOW_ENDED,
+            Self::FlowTraffic(FlowTraffic { end: None, .. }) => class::FLOW_INTERIM,
+            Self::Call(_) => class::CALL,
+            Self::Process(_) => class::PROCESS,
+            Self::RunStart(_) => class::RUN_START,
+            Self::RunStop(_) => class::RUN_STOP,
+        }
+    }
+}
+
+/// Why bytes are not a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// No such class of that type in this version.
+    Unknown {
+        /// The entry's type.
+        kind: EntryType,
+        /// The entry's class.
+        class: u32,
+    },
+    /// Not CBOR, cut off, or another kind of value than the schema has there.
+    Malformed,
+    /// Not in the one form that deterministic CBOR has.
+    NotCanonical,
+    /// A map or an array with more or fewer elements than the schema has.
+    Count {
+        /// What the schema says.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// Another key where this one must be.
+    Key {
+        /// The key that must be there.
+        expected: u8,
+    },
+    /// A value outside of what its key may hold.
+    Value,
+    /// Bytes after the end of the body.
+    Trailing,
+    /// One of the above, in the value of this key.
+    In {
+        /// The key's word.
+        field: &'static str,
+        /// What is wrong.
+        error: Box<BodyError>,
+    },
+}
+
+impl BodyError {
+    fn within(self, field: &schema::Field) -> Self {
+        Self::In { field: field.name, error: Box::new(self) }
+    }
+}
+
+impl From<minicbor::decode::Error> for BodyError {
+    fn from(_: minicbor::decode::Error) -> Self {
+        Self::Malformed
+    }
+}
+
+impl std::fmt::Display for BodyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown { kind, class } => write!(f, "{} has no class {class} in this version", kind.name()),
+            Self::Malformed => write!(f, "not the CBOR that its schema has there"),
+            Self::NotCanonical => write!(f, "not in the one form that deterministic CBOR has"),
+            Self::Count { expected, found } => write!(f, "{found} elements where the schema has {expected}"),
+            Self::Key { expected } => write!(f, "another key where {expected} must be"),
+            Self::Value => write!(f, "a value that the schema does not allow"),
+            Self::Trailing => write!(f, "bytes after its end"),
+            Self::In { field, error } => write!(f, "{field}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}

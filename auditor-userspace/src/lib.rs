@@ -10,6 +10,10 @@ pub mod flow; // event -> flow
 pub mod attribute; // flow -> who, and how we know
 pub mod evidence; // one thing to seal
 pub mod account; // what was numbered, what arrived, what is missing
+pub mod chain; // record -> leaf -> tree
+pub mod key; // who signs
+pub mod store; // durable, atomically
+pub mod pipeline; // the stages, wired
 pub mod serve; // a read-only window
 pub mod cli; // what can be typed
 pub mod client; // asking a running daemon

@@ -25,7 +25,8 @@ use crate::serve::peer::Instances;
 use crate::serve::socket::{self, Window};
 use crate::serve::status::Status;
 use crate::serve::wire;
-use crate::store::{Opened, PreviousRun, Store};
+use crate::serve::records::Ledger;
+use crate::store::{OpenOptions, Opened, PreviousRun, Store};
 
 /// Records until it is told to stop.
 pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
@@ -44,13 +45,17 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         ..Options::default()
     })?;
     let ring = probe.take_ring()?;
-    let (mut store, opened) = Store::open(&config.places.state, clock::now().into())?;
+    let digests = Digests { binary: own_digest()?, config: Sha256::digest(config.canonical()).into() };
+    let mut options = OpenOptions::new(env!("CARGO_PKG_VERSION"), clock::now());
+    (options.binary, options.config) = (digests.binary, digests.config);
+    options.clock = clock::state().map_or((false, u64::MAX), |state| (state.synchronised, state.max_error_ns));
+    let (mut store, opened) = Store::open(&config.places.state, &options)?;
+    say_what_was_found(&opened);
     make_run_folder(&config.places.run)?;
     let api = bind(&config.places.api_socket())?;
     let hints = config.places.hints_socket();
     let handover = Handover::bind(&hints).with_context(|| format!("cannot listen at {}", hints.display()))?;
 
-    let digests = Digests { binary: own_digest()?, config: Sha256::digest(config.canonical()).into() };
     record_start(&mut store, &opened, &probe, &config, digests)?;
 
     let status = Arc::new(RwLock::new(Status {
@@ -60,7 +65,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         scope: config.scope.to_string(),
         state_dir: config.places.state.display().to_string(),
         origin: opened.origin.to_string(),
-        root_key: opened.root_fingerprint.clone(),
+        root_key: opened.root.to_string(),
         ..Status::default()
     }));
     let instances = Instances::default();
@@ -68,7 +73,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     socket::serve(
         api,
         Window {
-            records: store.reader(),
+            records: Ledger::from(store.reader()),
             committed: committed_watch,
             status: Arc::clone(&status),
             instances: Arc::clone(&instances),
@@ -80,6 +85,15 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     Pipeline::new(Parts { probe, ring, store, handover, finder, instances, status, committed, digests }).run(&stop)?;
     drop(fs::remove_file(config.places.api_socket()));
     Ok(exit::FINE)
+}
+
+fn say_what_was_found(opened: &Opened) {
+    if opened.created {
+        tracing::info!("keys made; pin this root key where the ledger will be verified: {}", opened.root);
+    }
+    if let Some(recovered) = &opened.recovered {
+        tracing::error!("{}: a new ledger was begun, the old one stays as it is", recovered.cause);
+    }
 }
 
 fn log_to_stderr() {
@@ -136,9 +150,9 @@ fn record_start(
         previous: previous_word(&opened.previous).into(),
         hooks: crate::pipeline::hooks(&probe.coverage()),
     };
-    store.append(&Body::RunStart(start), now.into())?;
+    store.append(&Body::RunStart(start), now)?;
     if let Some(loss) = interruption(&opened.previous, now) {
-        store.append(&Body::Loss(loss), now.into())?;
+        store.append(&Body::Loss(loss), now)?;
     }
     store.commit()?;
     Ok(())

@@ -8,6 +8,7 @@ use auditor_common::gap::Gap;
 use super::Pipeline;
 use crate::account::Mark;
 use crate::clock::{self, Now};
+use crate::probe;
 use crate::serve::wire;
 use crate::store::SealInput;
 
@@ -55,7 +56,7 @@ impl Pipeline {
 
     /// Seals everything up to now: reads the kernel's marks, drains up to them, balances, signs.
     pub(super) fn seal(&mut self, now: Now) -> anyhow::Result<()> {
-        let marks = self.marks()?;
+        let marks = self.marks(now)?;
         self.drain_up_to(&marks, now)?;
         self.flows.flush(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
@@ -68,7 +69,7 @@ impl Pipeline {
             captured: self.accounts.captured(),
             lost: self.accounts.lost_so_far(),
             cpus: balance.cpus,
-            hooks: self.parts.probe.hooks(),
+            hooks: super::hooks(&self.parts.probe.coverage()),
             clock,
             binary: self.parts.digests.binary,
             config: self.parts.digests.config,
@@ -98,8 +99,20 @@ impl Pipeline {
         }
     }
 
-    fn marks(&self) -> anyhow::Result<BTreeMap<u32, Mark>> {
-        Ok(self.parts.probe.marks()?)
+    /// The kernel's counters, by processor. What did not fit into the kernel's tables has no number of its own: it is
+    /// told apart from the balance.
+    fn marks(&mut self, now: Now) -> anyhow::Result<BTreeMap<u32, Mark>> {
+        let marks = self.parts.probe.marks()?;
+        for (gap, detail) in [
+            (Gap::SocketTableFull, "the kernel's table of sockets was full: ends and bytes of so many are not known"),
+            (Gap::ProcessTableFull, "the kernel's table of processes was full: so many children were not followed"),
+        ] {
+            let so_far: u64 = marks.iter().map(|mark| mark.dropped[gap as usize]).sum();
+            let known = self.table_losses.insert(gap, so_far).unwrap_or(0);
+            self.lost(now, gap, so_far - known, detail)?;
+        }
+        let of_cpu = |mark: &probe::Mark| Mark { kseq: mark.last_kseq, dropped: mark.dropped[Gap::RingFull as usize] };
+        Ok(marks.iter().map(|mark| (mark.cpu, of_cpu(mark))).collect())
     }
 
     /// Observes everything up to the marks. What lies beyond them stays for the next seal.

@@ -1,15 +1,19 @@
 //! Who is audited, and what is told to the window.
 
+use std::collections::HashMap;
+
 use auditor_common::body::{Attribution, ProcessChange, Sample};
 use auditor_common::event::Header;
+use auditor_common::maps::Owner;
 
 use super::Pipeline;
 use crate::attribute::find::Found;
 use crate::attribute::proc::Processes as _;
-use crate::attribute::{instance, reason};
+use crate::attribute::{instance, listening, reason};
 use crate::clock::Now;
 use crate::decode::Event;
 use crate::flow::Traffic;
+use crate::probe::{self, HookState, Identity};
 use crate::serve::status::{HookStatus, InstanceStatus};
 use crate::serve::wire;
 use crate::evidence;
@@ -26,19 +30,24 @@ impl Pipeline {
     pub(super) fn look(&mut self, now: Now) -> anyhow::Result<()> {
         if now.boot_ns >= self.due.look {
             self.due.look = now.boot_ns + LOOK_NS;
-            for found in self.parts.finder.look(&self.processes, &self.lineage) {
-                self.audit(&found, now)?;
+            let news = self.parts.finder.look(&self.processes, &self.lineage);
+            if !news.is_empty() {
+                let starts = self.exact_starts()?;
+                for found in news {
+                    let start_ns = starts.get(&found.seen.tgid).copied().unwrap_or(found.seen.start_ns);
+                    self.audit(&found, start_ns, now)?;
+                }
             }
         }
         if now.boot_ns >= self.due.idle {
             self.due.idle = now.boot_ns + IDLE_LOOK_NS;
-            let probe = &self.parts.probe;
+            let (probe, measured) = (&self.parts.probe, self.measured);
             let table = |cookie| {
-                let socket = probe.socket(cookie)?;
+                let socket = probe.socket(cookie).ok()??;
                 Some(Traffic {
-                    generation: socket.generation,
-                    sent: socket.sent,
-                    received: socket.received,
+                    generation: socket.generation as u32,
+                    sent: measured.then_some(socket.sent),
+                    received: measured.then_some(socket.received),
                     last_ns: socket.last_ns,
                 })
             };
@@ -48,11 +57,20 @@ impl Pipeline {
         Ok(())
     }
 
+    /// When each process started, as the kernel itself has it: `/proc` has it in steps of 10 ms.
+    fn exact_starts(&mut self) -> anyhow::Result<HashMap<u32, u64>> {
+        Ok(self.parts.probe.processes()?.into_iter().map(|it| (it.tgid, it.start_ns)).collect())
+    }
+
     /// From now on this process and its children are audited.
-    fn audit(&mut self, found: &Found, now: Now) -> anyhow::Result<()> {
+    fn audit(&mut self, found: &Found, start_ns: u64, now: Now) -> anyhow::Result<()> {
         let seen = &found.seen;
-        self.parts.probe.audit(seen.tgid, seen.start_ns)?;
-        let member = self.lineage.found(seen, seen.start_ns, found.instance.clone());
+        self.parts.probe.audit(Identity { tgid: seen.tgid, start_ns })?;
+        for port in listening::ports(seen.tgid) {
+            let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
+            self.parts.probe.listen(port.netns, port.port, owner)?;
+        }
+        let member = self.lineage.found(seen, start_ns, found.instance.clone());
         let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let process = member.process(seen.tgid, 0);
@@ -70,12 +88,12 @@ impl Pipeline {
             return Ok(true);
         }
         let Some(seen) = self.processes.seen(header.tgid) else {
-            self.parts.probe.forget(header.tgid)?;
+            self.parts.probe.forget(identity(header))?;
             return Ok(false);
         };
         let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
         if of_parent.is_none() && !self.parts.finder.is_root(&seen) {
-            self.parts.probe.forget(header.tgid)?;
+            self.parts.probe.forget(identity(header))?;
             return Ok(false);
         }
         let instance = of_parent.unwrap_or_else(|| instance::name(&seen));
@@ -84,7 +102,7 @@ impl Pipeline {
     }
 
     fn confirm(&mut self, header: &Header, found: &Found, now: Now) -> anyhow::Result<()> {
-        self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
+        self.parts.probe.confirm(identity(header))?;
         let member = self.lineage.found(&found.seen, header.process_start_ns, found.instance.clone());
         let process = member.process(header.tid, header.cgroup);
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
@@ -117,16 +135,23 @@ impl Pipeline {
             of.processes += 1;
             of.named += u64::from(crate::attribute::Claims::has_ring(&self.claims, member.identity));
         }
-        status.hooks = self
-            .parts
-            .probe
-            .coverage()
-            .into_iter()
-            .map(|hook| HookStatus { name: hook.name, active: hook.active, reason: hook.reason })
-            .collect();
+        status.hooks = self.parts.probe.coverage().hooks.into_iter().map(hook_status).collect();
         status.flows = self.flows.len() as u64;
         status.captured = self.accounts.captured();
         status.lost = self.accounts.lost_so_far().into_iter().map(|(gap, count)| (wire::gap(gap), count)).collect();
         status.records = *self.parts.committed.borrow();
     }
+}
+
+const fn identity(header: &Header) -> Identity {
+    Identity { tgid: header.tgid, start_ns: header.process_start_ns }
+}
+
+fn hook_status(hook: probe::HookStatus) -> HookStatus {
+    let (active, reason) = match hook.state {
+        HookState::Active { .. } => (true, None),
+        HookState::Unavailable { reason } => (false, Some(reason)),
+        HookState::Detached => (false, Some("it was attached, and is not any more".to_owned())),
+    };
+    HookStatus { name: hook.name.to_owned(), active, reason }
 }

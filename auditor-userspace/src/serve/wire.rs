@@ -2,7 +2,7 @@
 
 use auditor_common::body::{
     Attribution, Body, Call, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process, ProcessChange,
-    ProcessRecord, RunStart, Sample, Seal,
+    ProcessRecord, Recover, RunStart, Sample, Seal,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -77,6 +77,7 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
         Body::Process(it) => ("event", "process", process_record(it)),
         Body::Seal(it) => ("seal", "seal", seal(it)),
         Body::Loss(it) => ("loss", "loss", loss(it)),
+        Body::Recover(it) => ("recover", "recover", recover(it)),
         Body::RunStart(it) => ("run", "run_start", run_start(it)),
         Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
     }
@@ -168,6 +169,17 @@ fn loss(loss: &Loss) -> Value {
         "from": loss.from_wall_ns.map(time),
         "until": loss.until_wall_ns.map(time),
         "detail": loss.detail,
+    })
+}
+
+fn recover(recover: &Recover) -> Value {
+    json!({
+        "origin": recover.origin,
+        "found_size": recover.found_size,
+        "found_root": recover.found_root.as_ref().map(|root| hex(root)),
+        "known": recover.known,
+        "missing": recover.missing,
+        "cause": recover.cause,
     })
 }
 
