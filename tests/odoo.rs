@@ -132,7 +132,8 @@ fn after_a_restart_of_the_daemon_the_next_operation_is_matched_again() {
     assert!(scene.daemon.stop().success(), "{}", scene.daemon.log());
     scene.daemon.start_again();
     check(&scene, &matched("requests"));
-    let classes: Vec<String> = scene.daemon.events().iter().map(|it| it["class"].as_str().unwrap_or("").into()).collect();
+    let classes: Vec<String> =
+        scene.daemon.events().iter().map(|it| it["class"].as_str().unwrap_or("").into()).collect();
     let of_runs: Vec<&str> = classes.iter().map(String::as_str).filter(|it| it.starts_with("run_")).collect();
     assert_eq!(of_runs, ["run_start", "run_stop", "run_start"]);
     let (code, text) = verify(&scene);
