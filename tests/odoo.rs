@@ -2,7 +2,7 @@
 
 use auditor_tests as support;
 use serde_json::{Value, json};
-use support::{Connection, Scene, require, wait_for};
+use support::{Connection, Group, Odoo, Scene, Servers, Start, require, wait_for};
 
 /// Who is behind a channel of the demonstration vendor, and who is seen to send.
 struct Expected {
@@ -173,6 +173,23 @@ fn killing_the_daemon_loses_no_acknowledged_record_and_declares_the_gap() {
     assert_eq!(start["previous"], "interrupted", "{start:#}");
     let (code, text) = verify(&scene);
     assert_eq!(code, Some(4), "{text}");
+}
+
+#[test]
+fn without_a_daemon_the_modules_of_an_odoo_go_out_as_ever() {
+    require!(support::an_odoo());
+    let group = Group::new().expect("a control group");
+    let servers = Servers::start();
+    let nowhere = std::path::Path::new("/nonexistent");
+    let odoo = Odoo::start(Start { group: &group, run_folder: nowhere, servers: &servers, workers: 2, crons: 0 });
+    for channel in ["requests", "smtp", "curl", "psycopg2", "ctypes", "udp", "thread", "pool", "postcommit"] {
+        let operation = format!("alone-{channel}");
+        let (status, body) = odoo.rpc().get(&format!("/vendor_demo/press?channel={channel}&operation={operation}"));
+        assert_eq!(status, 200, "{channel}: {body}");
+        assert_eq!(servers.connection(&operation).operations, [operation]);
+    }
+    let log = odoo.log();
+    assert!(!log.contains(" ERROR ") && !log.contains(" CRITICAL "), "{log}");
 }
 
 /// Every record of `before`, unchanged but for the seal that has come over it.
