@@ -2,6 +2,7 @@
 
 pub mod account; // what was numbered, what arrived, what is missing
 pub mod attribute; // flow -> who, and how we know
+pub mod catalogue; // known destinations, watched vendors
 pub mod cli; // what can be typed
 pub mod client; // asking a running daemon
 pub mod clock; // the only reading of clocks
