@@ -3,8 +3,11 @@
 //! Two witnesses, kept apart: the kernel says which process used which socket; a claim of that process says which
 //! module was calling. Nothing here trusts a claim for more than it is.
 
+pub mod claims; // what processes claim, to be looked up by what the kernel saw
 pub mod discover; // which processes are an Odoo
 pub mod find; // the processes that are audited
+pub mod handover; // how their rings come to us
+pub mod hint; // what lies in a ring
 pub mod instance; // which Odoo a process belongs to
 pub mod lineage; // who is whose child
 pub mod listening; // where a process was listening before

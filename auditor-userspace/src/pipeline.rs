@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use auditor_common::body::{Body, Loss, RunStop};
+use auditor_common::body::{Body, Hook, Loss, RunStop};
 use auditor_common::event::Header;
 use auditor_common::gap::Gap;
 use tokio::sync::watch as channel;
@@ -27,7 +27,7 @@ use crate::attribute::proc::Proc;
 use crate::clock::{self, Now};
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
-use crate::probe::Probe;
+use crate::probe::{HookStatus, Overflows, Probe};
 use crate::ring::Ring;
 use crate::serve::peer::Instances;
 use crate::serve::status::Status;
@@ -85,6 +85,8 @@ pub struct Pipeline {
     changes: Vec<Change>,
     /// `seq` of the flow that was announced last: see [`crate::flow::PENDING`].
     announced: u64,
+    /// What the kernel's tables had not taken at the last seal.
+    overflows: Overflows,
     due: Due,
 }
 
@@ -113,6 +115,7 @@ impl Pipeline {
             later: Vec::new(),
             changes: Vec::new(),
             announced: 0,
+            overflows: Overflows::default(),
             due: Due::default(),
         }
     }
@@ -181,13 +184,18 @@ impl Pipeline {
             tracing::warn!(uid, pid, "a process that wanted to hand over claims was sent away: {refusal}");
         }
         let missing = self.parts.handover.read_new(&mut self.claims, &now);
-        for gap in missing.into_iter().filter(|gap| self.lineage.get(gap.who.tgid).is_some()) {
-            let comm = self.lineage.get(gap.who.tgid).and_then(|member| member.comm.clone()).unwrap_or_default();
-            let whose = format!("claims of process {} ({comm})", gap.who.tgid);
-            self.lost(now, Gap::HintOverrun, gap.overrun, &format!("{whose} were overwritten before they were read"))?;
-            self.lost(now, Gap::HintFailure, gap.dropped, &format!("{whose} could not be written"))?;
-            self.lost(now, Gap::HintFailure, gap.failures, &format!("exceptions in the hook of process {} ({comm})", gap.who.tgid))?;
-            self.lost(now, Gap::HintFailure, gap.malformed, &format!("{whose} are not what the layout says"))?;
+        for gap in missing {
+            // What a process that nobody audits does not manage to claim is no hole.
+            let Some(member) = self.lineage.get(gap.who.tgid) else { continue };
+            let who = format!("process {} ({})", gap.who.tgid, member.comm.as_deref().unwrap_or("?"));
+            for (reason, count, detail) in [
+                (Gap::HintOverrun, gap.overrun, format!("claims of {who} were overwritten before they were read")),
+                (Gap::HintFailure, gap.dropped, format!("{who} could not write claims")),
+                (Gap::HintFailure, gap.failures, format!("the hook in {who} failed, as it says itself")),
+                (Gap::HintFailure, gap.malformed, format!("claims of {who} are not what the layout says")),
+            ] {
+                self.lost(now, reason, count, &detail)?;
+            }
         }
         Ok(())
     }
@@ -218,4 +226,10 @@ impl Pipeline {
         self.append(Body::RunStop(RunStop { reason: reason.to_owned() }), now)?;
         self.seal(now)
     }
+}
+
+/// Coverage, as records have it.
+#[must_use]
+pub fn hooks(coverage: &[HookStatus]) -> Vec<Hook> {
+    coverage.iter().map(|hook| Hook { name: hook.name.to_owned(), tag: hook.tag(), active: hook.is_active() }).collect()
 }

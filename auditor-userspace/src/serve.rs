@@ -3,6 +3,7 @@
 //! Who may see what is decided by the kernel's word about the peer alone ([`peer`]); the socket itself is open to all.
 
 pub mod peer; // who is asking
+pub mod records; // the store, as the window sees it
 pub mod select; // which records were asked for
 pub mod socket; // routes
 pub mod status; // how the daemon is doing
@@ -15,9 +16,9 @@ use wire::Head;
 /// The committed records, as this window needs them.
 pub trait Records: Clone + Send + Sync + 'static {
     /// How many records are committed: the next `seq`.
-    fn size(&mut self) -> u64;
+    fn size(&mut self) -> anyhow::Result<u64>;
     /// How many of them are under a released checkpoint.
-    fn sealed(&mut self) -> u64;
+    fn sealed(&mut self) -> anyhow::Result<u64>;
     /// Up to `limit` records from `seq` on.
     fn range(&mut self, from: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>>;
     /// The record that opened a flow.
@@ -25,5 +26,5 @@ pub trait Records: Clone + Send + Sync + 'static {
     /// The first record that was appended at or after this moment (CLOCK_REALTIME nanoseconds).
     fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
     /// The newest released checkpoint, as the signed note.
-    fn checkpoint(&mut self) -> Option<String>;
+    fn checkpoint(&mut self) -> anyhow::Result<Option<String>>;
 }

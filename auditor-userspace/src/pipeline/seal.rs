@@ -8,6 +8,7 @@ use auditor_common::gap::Gap;
 use super::Pipeline;
 use crate::account::Mark;
 use crate::clock::{self, Now};
+use crate::probe::Overflows;
 use crate::serve::wire;
 use crate::store::SealInput;
 
@@ -55,10 +56,11 @@ impl Pipeline {
 
     /// Seals everything up to now: reads the kernel's marks, drains up to them, balances, signs.
     pub(super) fn seal(&mut self, now: Now) -> anyhow::Result<()> {
-        let marks = self.marks()?;
+        let marks = self.parts.probe.marks()?;
         self.drain_up_to(&marks, now)?;
         self.flows.flush(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
+        self.record_overflows(now)?;
         let balance = self.accounts.close(&marks);
         for &(gap, count) in &balance.lost {
             self.append(Body::Loss(self.loss(gap, count, now)), now)?;
@@ -68,7 +70,7 @@ impl Pipeline {
             captured: self.accounts.captured(),
             lost: self.accounts.lost_so_far(),
             cpus: balance.cpus,
-            hooks: self.parts.probe.hooks(),
+            hooks: super::hooks(&self.parts.probe.coverage()),
             clock,
             binary: self.parts.digests.binary,
             config: self.parts.digests.config,
@@ -98,8 +100,17 @@ impl Pipeline {
         }
     }
 
-    fn marks(&self) -> anyhow::Result<BTreeMap<u32, Mark>> {
-        Ok(self.parts.probe.marks()?)
+    /// What did not fit into the kernel's tables has no number of its own: it is told apart from the balance.
+    fn record_overflows(&mut self, now: Now) -> anyhow::Result<()> {
+        let Overflows { sockets, processes } = self.parts.probe.overflows()?;
+        let before = std::mem::replace(&mut self.overflows, Overflows { sockets, processes });
+        for (gap, count, detail) in [
+            (Gap::SocketTableFull, sockets - before.sockets, "sockets whose end and bytes will not be known"),
+            (Gap::ProcessTableFull, processes - before.processes, "children that are not followed"),
+        ] {
+            self.lost(now, gap, count, &format!("a table in the kernel was full: {detail}"))?;
+        }
+        Ok(())
     }
 
     /// Observes everything up to the marks. What lies beyond them stays for the next seal.

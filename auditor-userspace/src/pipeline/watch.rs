@@ -1,18 +1,22 @@
 //! Who is audited, and what is told to the window.
 
+use std::collections::HashMap;
+
 use auditor_common::body::{Attribution, ProcessChange, Sample};
 use auditor_common::event::Header;
+use auditor_common::maps::Owner;
 
 use super::Pipeline;
 use crate::attribute::find::Found;
 use crate::attribute::proc::Processes as _;
-use crate::attribute::{instance, reason};
+use crate::attribute::{listening, reason};
 use crate::clock::Now;
 use crate::decode::Event;
+use crate::evidence;
 use crate::flow::Traffic;
+use crate::probe::{self, SocketState};
 use crate::serve::status::{HookStatus, InstanceStatus};
 use crate::serve::wire;
-use crate::evidence;
 
 /// How often the whole system is looked at; new programs are told by the kernel in the meantime.
 const LOOK_NS: u64 = 2_000_000_000;
@@ -26,21 +30,21 @@ impl Pipeline {
     pub(super) fn look(&mut self, now: Now) -> anyhow::Result<()> {
         if now.boot_ns >= self.due.look {
             self.due.look = now.boot_ns + LOOK_NS;
-            for found in self.parts.finder.look(&self.processes, &self.lineage) {
-                self.audit(&found, now)?;
+            let news = self.parts.finder.look(&self.processes, &self.lineage);
+            if !news.is_empty() {
+                let starts = self.exact_starts()?;
+                for found in news {
+                    let start_ns = starts.get(&found.seen.tgid).copied().unwrap_or(found.seen.start_ns);
+                    self.audit(&found, start_ns, now)?;
+                }
             }
         }
         if now.boot_ns >= self.due.idle {
             self.due.idle = now.boot_ns + IDLE_LOOK_NS;
             let probe = &self.parts.probe;
             let table = |cookie| {
-                let socket = probe.socket(cookie)?;
-                Some(Traffic {
-                    generation: socket.generation,
-                    sent: socket.sent,
-                    received: socket.received,
-                    last_ns: socket.last_ns,
-                })
+                let SocketState { generation, sent, received, last_ns } = probe.socket(cookie)?;
+                Some(Traffic { generation, sent, received, last_ns })
             };
             self.flows.idle(now.boot_ns, table, &mut self.changes);
             self.record_changes(now)?;
@@ -48,11 +52,20 @@ impl Pipeline {
         Ok(())
     }
 
+    /// When each process started, as the kernel itself has it: `/proc` has it in steps of 10 ms.
+    fn exact_starts(&mut self) -> anyhow::Result<HashMap<u32, u64>> {
+        Ok(self.parts.probe.processes()?.into_iter().map(|it| (it.tgid, it.start_ns)).collect())
+    }
+
     /// From now on this process and its children are audited.
-    fn audit(&mut self, found: &Found, now: Now) -> anyhow::Result<()> {
+    fn audit(&mut self, found: &Found, start_ns: u64, now: Now) -> anyhow::Result<()> {
         let seen = &found.seen;
-        self.parts.probe.audit(seen.tgid, seen.start_ns)?;
-        let member = self.lineage.found(seen, seen.start_ns, found.instance.clone());
+        self.parts.probe.audit(seen.tgid, start_ns)?;
+        for port in listening::ports(seen.tgid) {
+            let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
+            self.parts.probe.listen(port.netns, port.port, owner)?;
+        }
+        let member = self.lineage.found(seen, start_ns, found.instance.clone());
         let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let process = member.process(seen.tgid, 0);
@@ -78,7 +91,7 @@ impl Pipeline {
             self.parts.probe.forget(header.tgid)?;
             return Ok(false);
         }
-        let instance = of_parent.unwrap_or_else(|| instance::name(&seen));
+        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
         self.confirm(header, &Found { seen, instance }, now)?;
         Ok(true)
     }
@@ -99,8 +112,7 @@ impl Pipeline {
     /// Tells the window who belongs to which instance.
     pub(super) fn tell_instances(&self) {
         if let Ok(mut instances) = self.parts.instances.write() {
-            *instances =
-                self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
+            *instances = self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
         }
     }
 
@@ -117,16 +129,15 @@ impl Pipeline {
             of.processes += 1;
             of.named += u64::from(crate::attribute::Claims::has_ring(&self.claims, member.identity));
         }
-        status.hooks = self
-            .parts
-            .probe
-            .coverage()
-            .into_iter()
-            .map(|hook| HookStatus { name: hook.name, active: hook.active, reason: hook.reason })
-            .collect();
+        status.hooks = self.parts.probe.coverage().iter().map(hook_status).collect();
         status.flows = self.flows.len() as u64;
         status.captured = self.accounts.captured();
         status.lost = self.accounts.lost_so_far().into_iter().map(|(gap, count)| (wire::gap(gap), count)).collect();
         status.records = *self.parts.committed.borrow();
     }
+}
+
+fn hook_status(hook: &probe::HookStatus) -> HookStatus {
+    let reason = hook.reason().map(str::to_owned);
+    HookStatus { name: hook.name.to_owned(), active: hook.is_active(), reason }
 }

@@ -112,8 +112,9 @@ async fn checkpoint<R: Records>(State(mut window): State<Window<R>>, ConnectInfo
         return not_yours();
     }
     match window.records.checkpoint() {
-        Some(note) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
-        None => refuse(StatusCode::NOT_FOUND, "nothing is sealed yet"),
+        Ok(Some(note)) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "nothing is sealed yet"),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
     }
 }
 

@@ -80,8 +80,8 @@ class Ring:
             raise
         HEAD.pack_into(memory, 0, MAGIC, VERSION, pid, boot_id())
         STRINGS.pack_into(memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
-        self.intern = _interning(memory)
-        self.write, self.count_failure, self.count_dropped = _writing(memory)
+        self.intern = interning(memory)
+        self.write, self.count_failure, self.count_dropped = writing(memory)
         fd = self.fd
 
         def close():
@@ -98,7 +98,7 @@ class Ring:
 # and assigning a variable is one step for every other thread.
 
 
-def _writing(memory, monotonic_ns=time.monotonic_ns):
+def writing(memory, monotonic_ns=time.monotonic_ns):
     pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
@@ -129,7 +129,7 @@ def _writing(memory, monotonic_ns=time.monotonic_ns):
     return write, count_failure, count_dropped
 
 
-def _interning(memory):
+def interning(memory):
     used, lost = STRINGS_BEGIN, 0
     ids = {}
 
