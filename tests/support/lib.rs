@@ -6,12 +6,14 @@
 mod daemon;
 mod odoo;
 mod rpc;
+mod scene;
 mod servers;
 mod skip;
 
 pub use daemon::{Daemon, Scope};
-pub use odoo::{Mode, Odoo};
+pub use odoo::{Odoo, Start};
 pub use rpc::Rpc;
+pub use scene::Scene;
 pub use servers::{Connection, Servers};
 pub use skip::{a_daemon, an_odoo, root, skip};
 pub use xtask::cgroup::Group;

@@ -13,13 +13,19 @@ use xtask::process;
 
 use crate::{Group, Rpc, Servers, checkout, wait_for};
 
-/// How the server spreads its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// A master, two workers, a cron worker and a gevent child.
-    Prefork,
-    /// One process, a thread for each request.
-    Threaded,
+/// How a server is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The control group that it runs in.
+    pub group: &'a Group,
+    /// Where its addon looks for a daemon.
+    pub run_folder: &'a Path,
+    /// Where the demonstration vendors go out to.
+    pub servers: &'a Servers,
+    /// Prefork workers; 0 is one process with a thread for each request.
+    pub workers: u32,
+    /// Cron workers. The demonstration vendor's cron is due as soon as there is one.
+    pub crons: u32,
 }
 
 /// A running server on a database of its own. Both are gone when this value is dropped.
@@ -31,14 +37,8 @@ pub struct Odoo {
 }
 
 impl Odoo {
-    /// Starts a prefork server in `group`, with the auditor's addon and the demonstration vendors installed; the addon
-    /// looks for a daemon in `run_folder`, and the vendors go out to `servers`.
-    pub fn start(group: &Group, run_folder: &Path, servers: &Servers) -> Self {
-        Self::start_as(Mode::Prefork, group, run_folder, servers)
-    }
-
-    /// The same in either mode.
-    pub fn start_as(mode: Mode, group: &Group, run_folder: &Path, servers: &Servers) -> Self {
+    /// Starts a server with the auditor's addon and the demonstration vendors installed, and waits until it answers.
+    pub fn start(start: Start<'_>) -> Self {
         let installation = Installation::find().expect("an Odoo that is set up");
         Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
         let addons = Addons::stage(&installation, &checkout()).expect("the addons");
@@ -46,12 +46,10 @@ impl Odoo {
         let name = unique_name();
         database::clone(&installation, &template, &name).expect("a database");
         let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
-        server.environment.push(("NETWORK_AUDIT_RUN_DIR".to_owned(), run_folder.display().to_string()));
-        server.environment.push(("VENDOR_DEMO_SERVERS".to_owned(), servers.ports().to_owned()));
-        if mode == Mode::Threaded {
-            server.workers = 0;
-        }
-        let child = spawn(&server, &installation, group);
+        server.environment.push(("NETWORK_AUDIT_RUN_DIR".to_owned(), start.run_folder.display().to_string()));
+        server.environment.push(("VENDOR_DEMO_SERVERS".to_owned(), start.servers.ports().to_owned()));
+        (server.workers, server.crons) = (start.workers, start.crons);
+        let child = spawn(&server, &installation, start.group);
         let mut odoo = Self { installation, server, child };
         odoo.wait_until_ready();
         odoo
@@ -97,6 +95,11 @@ impl Odoo {
     /// The database.
     pub fn database(&self) -> &str {
         &self.server.database
+    }
+
+    /// A client of its gevent child, which serves every route as well.
+    pub fn gevent(&self) -> Rpc {
+        Rpc::new(&format!("http://127.0.0.1:{}", self.server.gevent_port), self.database())
     }
 
     /// A client of it.

@@ -9,7 +9,7 @@ const NOTES: &str = "NETWORK_AUDIT_SKIPS";
 
 /// Ends the test as skipped unless the prerequisite is there.
 ///
-/// ```ignore
+/// ```text
 /// require!(support::a_daemon());
 /// ```
 #[macro_export]

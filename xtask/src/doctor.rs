@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use xtask::odoo::{Installation, setup};
-use xtask::{cgroup, packages, paths, process, python};
+use xtask::{cgroup, ebpf, packages, paths, process, python};
 
 /// One prerequisite.
 struct Check {
@@ -32,7 +32,7 @@ impl Check {
 
 /// Prints the table; true if nothing that is needed is missing.
 pub(crate) fn run() -> bool {
-    let checks: Vec<Check> = [build(), kernel(), odoo()].into_iter().flatten().collect();
+    let checks: Vec<Check> = [build(), kernel_programs(), kernel(), odoo()].into_iter().flatten().collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["", "prerequisite", "found", "remedy"]);
@@ -58,6 +58,12 @@ fn build() -> Vec<Check> {
         Check::optional("apt", first_line("apt-get", &["--version"]), "install by hand what each step names"),
         Check::needed("disk space", disk_space(), "free some, or set NETWORK_AUDIT_CACHE to a larger place"),
     ]
+}
+
+/// Set up by the build itself, where that can be done.
+fn kernel_programs() -> Vec<Check> {
+    let rows = ebpf::prerequisites().into_iter();
+    rows.map(|row| Check::optional(row.what, row.found, "cargo xtask build-ebpf")).collect()
 }
 
 fn kernel() -> Vec<Check> {

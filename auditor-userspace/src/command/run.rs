@@ -1,6 +1,7 @@
 //! `auditor run`: puts the stages together, and says in one sentence what is missing.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -98,7 +99,13 @@ fn say_what_was_found(opened: &Opened) {
 
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("NETWORK_AUDIT_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_env_filter(filter)
+        .with_target(false)
+        .init();
 }
 
 /// In another PID namespace the kernel's process numbers mean nothing to us, and a peer's number is 0.

@@ -4,9 +4,9 @@ use auditor_common::body::{Attribution, Body, ProcessChange};
 use auditor_common::event::{Exec, Exit, Fork, Header, flag};
 
 use super::Pipeline;
+use crate::attribute;
 use crate::attribute::lineage::{Identity, Member};
 use crate::attribute::proc::Processes as _;
-use crate::attribute::{self, instance};
 use crate::clock::Now;
 use crate::decode::Event;
 use crate::evidence;
@@ -86,7 +86,7 @@ impl Pipeline {
         }
         let Some(seen) = self.processes.seen(header.tgid) else { return };
         let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
-        let instance = of_parent.unwrap_or_else(|| instance::name(&seen));
+        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
         self.lineage.found(&seen, header.process_start_ns, instance);
         self.tell_instances();
     }
