@@ -122,5 +122,8 @@ pub const NOWHERE: &[(&str, &str)] = &[
 /// More than a noun needs.
 pub const MAX_LINES: usize = 500;
 
+/// Tests are rows of data: what is long is the list of cases.
+pub const MAX_TEST_LINES: usize = 800;
+
 /// Longer ones that were looked at, and why they are as they are.
 pub const LONG_FILES: &[(&str, &str)] = &[];
