@@ -29,6 +29,10 @@ pub mod class {
     pub const RUN_START: u32 = 1;
     /// RUN: the daemon stopped in good order.
     pub const RUN_STOP: u32 = 2;
+    /// RUN: the operator has seen a declared loss.
+    pub const RUN_ACK: u32 = 3;
+    /// RUN: the daemon verified its own store.
+    pub const RUN_CHECK: u32 = 4;
 }
 
 /// The kernel's sample that a record stands on. Keys 1 to 3 of every EVENT body.
@@ -359,6 +363,114 @@ pub struct Seal {
     pub end_of_epoch: bool,
 }
 
+/// The operator has seen a declared loss (RUN, class 3). It ends the alarm, and takes nothing back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// Key 1. `seq` of the record that declares it.
+    pub record: u64,
+    /// Key 2. Who says so: user name and number.
+    pub actor: String,
+    /// Key 3. What the operator had to say.
+    pub note: String,
+}
+
+/// The daemon verified its own store (RUN, class 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Key 1. Up to which size.
+    pub size: u64,
+    /// Key 2. The verifier's exit code.
+    pub exit: u8,
+    /// Key 3. Its sentence.
+    pub summary: String,
+}
+
+/// The next epoch's key (ROTATE): the last record but one of its epoch, before the last seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// Key 1. Number of the epoch that begins after the seal.
+    pub epoch: u32,
+    /// Key 2. Its Ed25519 public key.
+    pub key: [u8; 32],
+    /// Key 3. `hour`, `start`, `demand`.
+    pub reason: String,
+}
+
+/// What may be removed, from now on (POLICY).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Key 1. Records older than this may be removed, nanoseconds.
+    pub keep_ns: u64,
+    /// Key 2. Old records may be removed when the store is larger, bytes.
+    pub max_bytes: u64,
+    /// Key 3. But never younger ones than this, nanoseconds.
+    pub min_ns: u64,
+    /// Key 4. Who decided: user name and number, or `default`.
+    pub actor: String,
+}
+
+/// One line of the stream table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// First element of the array.
+    pub tag: [u8; 16],
+    /// Second: number of its last record within the stream.
+    pub last_n: u64,
+    /// Third: `seq` of that record.
+    pub last_seq: u64,
+}
+
+/// The head of the ledger is removed by policy (PRUNE). Sealed before anything is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Key 1. First record that is kept.
+    pub min_index: u64,
+    /// Key 2. Root of the tree of that size.
+    pub root: [u8; 32],
+    /// Key 3. Its compact range, largest subtree first.
+    pub range: Vec<[u8; 32]>,
+    /// Key 4. How many records this removes.
+    pub removed: u64,
+    /// Key 5. When the oldest of them was appended, CLOCK_REALTIME nanoseconds.
+    pub oldest_wall_ns: u64,
+    /// Key 6. When the newest of them was appended.
+    pub newest_wall_ns: u64,
+    /// Key 7. `seq` of the POLICY that allows it.
+    pub policy: u64,
+    /// Key 8. SHA-256 of an archive of what is removed; `None` if there is none.
+    pub archive: Option<[u8; 32]>,
+    /// Key 9. Who asked: user name and number, or `schedule`.
+    pub actor: String,
+    /// Key 10. The stream table at that size, in the order of the tags.
+    pub streams: Vec<StreamEnd>,
+}
+
+/// The wall clock was set (CLOCK): the only record whose `wall_ns` may be smaller than the one before in its run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockStep {
+    /// Key 1. What the wall clock would have said without the step, CLOCK_REALTIME nanoseconds.
+    pub before_wall_ns: u64,
+    /// Key 2. What it said.
+    pub after_wall_ns: u64,
+}
+
+/// A part of the ledger is handed to somebody (EXPORT). Sealed before it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// Key 1. Random.
+    pub id: [u8; 16],
+    /// Key 2. What the one who asked wants to find again.
+    pub nonce: Option<Vec<u8>>,
+    /// Key 3. First record.
+    pub first: u64,
+    /// Key 4. Last record.
+    pub last: u64,
+    /// Key 5. SHA-256 of the filter; `None` if there is none.
+    pub filter: Option<[u8; 32]>,
+    /// Key 6. Who asked: user name and number.
+    pub actor: String,
+}
+
 /// This ledger goes on where another was cut (RECOVER): the second record of every later incarnation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recover {
@@ -404,6 +516,20 @@ pub enum Body {
     RunStart(RunStart),
     /// RUN, class 2.
     RunStop(RunStop),
+    /// RUN, class 3.
+    Ack(Ack),
+    /// RUN, class 4.
+    Checked(Checked),
+    /// ROTATE.
+    Rotate(Rotate),
+    /// POLICY.
+    Policy(Policy),
+    /// PRUNE.
+    Prune(Prune),
+    /// CLOCK.
+    Clock(ClockStep),
+    /// EXPORT.
+    Export(Export),
     /// RECOVER.
     Recover(Recover),
 }
@@ -417,7 +543,12 @@ impl Body {
             Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) => EntryType::Event,
             Self::Seal(_) => EntryType::Seal,
             Self::Loss(_) => EntryType::Loss,
-            Self::RunStart(_) | Self::RunStop(_) => EntryType::Run,
+            Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) => EntryType::Run,
+            Self::Rotate(_) => EntryType::Rotate,
+            Self::Policy(_) => EntryType::Policy,
+            Self::Prune(_) => EntryType::Prune,
+            Self::Clock(_) => EntryType::Clock,
+            Self::Export(_) => EntryType::Export,
             Self::Recover(_) => EntryType::Recover,
         }
     }
@@ -426,7 +557,15 @@ impl Body {
     #[must_use]
     pub const fn class(&self) -> u32 {
         match self {
-            Self::Genesis { .. } | Self::Seal(_) | Self::Loss(_) | Self::Recover(_) => 0,
+            Self::Genesis { .. }
+            | Self::Seal(_)
+            | Self::Loss(_)
+            | Self::Rotate(_)
+            | Self::Policy(_)
+            | Self::Prune(_)
+            | Self::Clock(_)
+            | Self::Export(_)
+            | Self::Recover(_) => 0,
             Self::FlowOpened(_) => class::FLOW_OPENED,
             Self::FlowTraffic(FlowTraffic { end: Some(_), .. }) => class::FLOW_ENDED,
             Self::FlowTraffic(FlowTraffic { end: None, .. }) => class::FLOW_INTERIM,
@@ -434,6 +573,8 @@ impl Body {
             Self::Process(_) => class::PROCESS,
             Self::RunStart(_) => class::RUN_START,
             Self::RunStop(_) => class::RUN_STOP,
+            Self::Ack(_) => class::RUN_ACK,
+            Self::Checked(_) => class::RUN_CHECK,
         }
     }
 }

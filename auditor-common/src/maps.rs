@@ -61,6 +61,10 @@ pub struct Offsets {
     pub task_exit_code: u32,
     /// `task_struct.thread_pid`, a pointer.
     pub task_pid: u32,
+    /// `linux_binprm.filename`, a pointer.
+    pub binprm_filename: u32,
+    /// `linux_binprm.argc`, `int`.
+    pub binprm_arguments: u32,
     /// `signal_struct.live`, `int`: threads that have not ended.
     pub signal_live: u32,
     /// `signal_struct.flags`, `unsigned int`.
@@ -212,7 +216,7 @@ pub struct Counters {
 }
 
 const _: () = {
-    assert!(size_of::<Offsets>() == 33 * 4, "only u32 fields");
+    assert!(size_of::<Offsets>() == 35 * 4, "only u32 fields");
     assert!(size_of::<Settings>() == 24, "no hidden padding");
     assert!(size_of::<Audited>() == 16, "no hidden padding");
     assert!(size_of::<Owner>() == 24, "no hidden padding");

@@ -15,7 +15,7 @@ use aya_ebpf::{
     bindings::task_struct,
     helpers::{
         bpf_probe_read_kernel,
-        generated::{bpf_get_current_task, bpf_get_socket_cookie, bpf_ktime_get_boot_ns},
+        generated::{bpf_get_current_task, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str},
     },
     programs::{SockAddrContext, SockContext},
 };
@@ -50,6 +50,8 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     task_signal: 0,
     task_exit_code: 0,
     task_pid: 0,
+    binprm_filename: 0,
+    binprm_arguments: 0,
     signal_live: 0,
     signal_flags: 0,
     signal_exit_code: 0,
@@ -317,6 +319,33 @@ impl Task {
         } else {
             load(self.leader().0, offset!(task_exit_code))
         }
+    }
+}
+
+/// A `struct linux_binprm` [1] from a BTF tracepoint: the program that a process becomes.
+///
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/binfmts.h#L16
+#[derive(Clone, Copy)]
+pub struct Program(*const u8);
+
+impl Program {
+    #[inline(always)]
+    pub fn new(argument: *const u8) -> Self {
+        Self(argument)
+    }
+
+    /// How many arguments it gets.
+    #[inline(always)]
+    pub fn arguments(self) -> u32 {
+        load(self.0, offset!(binprm_arguments))
+    }
+
+    /// Its file, as it was asked for; cut, and NUL-terminated in any case.
+    #[inline(always)]
+    pub fn copy_filename(self, into: &mut [u8; 120]) {
+        let name: *const u8 = load(self.0, offset!(binprm_filename));
+        // SAFETY: the helper checks the address, and writes no more than the array has.
+        let _ = unsafe { bpf_probe_read_kernel_str(into.as_mut_ptr().cast(), 120, name.cast()) };
     }
 }
 

@@ -22,7 +22,7 @@ use aya_ebpf::{
     macros::{btf_tracepoint, cgroup_sock, cgroup_sock_addr},
     programs::{BtfTracePointContext, SockAddrContext, SockContext},
 };
-use kernel::{Sock, Task, tcp};
+use kernel::{Program, Sock, Task, tcp};
 
 /// What a cgroup program answers: let it pass. We watch, we never decide.
 const ALLOW: i32 = 1;
@@ -105,7 +105,7 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
 /// `(struct task_struct *, pid_t old, struct linux_binprm *)`, when the new program is in place.
 #[btf_tracepoint(function = "sched_process_exec")] // Linux 5.5, as a BTF tracepoint
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    process::executed(Task::new(ctx.arg(0)));
+    process::executed(Task::new(ctx.arg(0)), Program::new(ctx.arg(2)));
     0
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     audited,
     emit::{self, Head, Wake},
-    kernel::{self, Task},
+    kernel::{self, Program, Task},
 };
 use auditor_common::{
     event::{Exec, Exit, Fork, flag, kind},
@@ -29,10 +29,10 @@ pub fn forked(child: Task) {
 /// A process became another program. Of those that are not watched, one with a likely name is from here on, so that
 /// nothing it does is missed while user space makes up its mind.
 #[inline(always)]
-pub fn executed(task: Task) {
+pub fn executed(task: Task, program: Program) {
     let comm = bpf_get_current_comm().unwrap_or_default();
     if let Some(current) = audited::current() {
-        tell_exec(&current.owner, current.flags, comm);
+        tell_exec(&current.owner, current.flags, comm, program);
         return;
     }
     if !kernel::audit_all_execs() && !is_likely(comm) {
@@ -45,7 +45,7 @@ pub fn executed(task: Task) {
     // SAFETY: reads a number.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
     let owner = Owner { process_start_ns: start_ns, cgroup, tgid, tid: pid_tgid as u32 };
-    tell_exec(&owner, flag::CANDIDATE, comm);
+    tell_exec(&owner, flag::CANDIDATE, comm, program);
 }
 
 /// `odoo`, `odoo-bin`, `python3`, …: four letters, compared as one word.
@@ -56,9 +56,12 @@ fn is_likely(comm: [u8; 16]) -> bool {
 }
 
 #[inline(always)]
-fn tell_exec(owner: &Owner, flags: u16, comm: [u8; 16]) {
+fn tell_exec(owner: &Owner, flags: u16, comm: [u8; 16], program: Program) {
     let head = Head { kind: kind::EXEC, flags, boot_ns: kernel::boot_ns(), owner };
-    emit::event(&head, Wake::Now, |header| Exec { header, comm });
+    let mut filename = [0; 120];
+    program.copy_filename(&mut filename);
+    let arguments = program.arguments();
+    emit::event(&head, Wake::Now, |header| Exec { header, comm, filename, arguments, _pad: 0 });
 }
 
 /// A thread ends. The process does with its last one.

@@ -118,7 +118,7 @@ pub fn decode(sample: &[u8]) -> Result<Event, DecodeError> {
         kind::FIRST_USE => established(&mut fields).map(|(event, pad)| (Event::FirstUse(event), pad)),
         kind::LISTEN => established(&mut fields).map(|(event, pad)| (Event::Listen(event), pad)),
         kind::FORK => fork(&mut fields).map(|event| (Event::Fork(event), 0)),
-        kind::EXEC => exec(&mut fields).map(|event| (Event::Exec(event), 0)),
+        kind::EXEC => exec(&mut fields).map(|(event, pad)| (Event::Exec(event), pad)),
         kind::EXIT => exit(&mut fields).map(|(event, pad)| (Event::Exit(event), pad)),
         unknown => return Err(DecodeError::UnknownKind(unknown)),
     }
@@ -193,8 +193,15 @@ fn fork(fields: &mut Fields) -> Option<Fork> {
     })
 }
 
-fn exec(fields: &mut Fields) -> Option<Exec> {
-    Some(Exec { header: header(fields)?, comm: fields.take()? })
+fn exec(fields: &mut Fields) -> Option<(Exec, u64)> {
+    let event = Exec {
+        header: header(fields)?,
+        comm: fields.take()?,
+        filename: fields.take()?,
+        arguments: fields.u32()?,
+        _pad: 0,
+    };
+    Some((event, u64::from(fields.u32()?)))
 }
 
 fn exit(fields: &mut Fields) -> Option<(Exit, u64)> {

@@ -224,6 +224,8 @@ impl KernelBtf {
             task_signal: at("task_struct", "signal")?,
             task_exit_code: at("task_struct", "exit_code")?,
             task_pid: at("task_struct", "thread_pid")?,
+            binprm_filename: at("linux_binprm", "filename")?,
+            binprm_arguments: at("linux_binprm", "argc")?,
             signal_live: at("signal_struct", "live")?,
             signal_flags: at("signal_struct", "flags")?,
             signal_exit_code: at("signal_struct", "group_exit_code")?,

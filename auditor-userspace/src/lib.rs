@@ -15,6 +15,7 @@ pub mod key; // who signs
 pub mod store; // durable, atomically
 pub mod pipeline; // the stages, wired
 pub mod serve; // a read-only window
+pub mod catalogue; // known destinations, watched vendors
 pub mod cli; // what can be typed
 pub mod client; // asking a running daemon
 pub mod events; // records as lines for people

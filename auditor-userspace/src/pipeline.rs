@@ -27,7 +27,7 @@ use crate::attribute::proc::Proc;
 use crate::clock::{self, Now};
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
-use crate::probe::{Coverage, HookState, Probe};
+use crate::probe::{HookStatus, Overflows, Probe};
 use crate::ring::Ring;
 use crate::serve::peer::Instances;
 use crate::serve::status::Status;
@@ -85,10 +85,8 @@ pub struct Pipeline {
     changes: Vec<Change>,
     /// `seq` of the flow that was announced last: see [`crate::flow::PENDING`].
     announced: u64,
-    /// What the kernel's tables had lost at the last seal.
-    table_losses: BTreeMap<Gap, u64>,
-    /// Whether the bytes of datagrams are measured.
-    measured: bool,
+    /// What the kernel's tables had not taken at the last seal.
+    overflows: Overflows,
     due: Due,
 }
 
@@ -106,7 +104,6 @@ impl Pipeline {
     /// A pipeline that has seen nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let measured = parts.probe.coverage().measures_datagrams();
         Self {
             parts,
             processes: Proc::default(),
@@ -118,8 +115,7 @@ impl Pipeline {
             later: Vec::new(),
             changes: Vec::new(),
             announced: 0,
-            table_losses: BTreeMap::new(),
-            measured,
+            overflows: Overflows::default(),
             due: Due::default(),
         }
     }
@@ -234,16 +230,6 @@ impl Pipeline {
 
 /// Coverage, as records have it.
 #[must_use]
-pub fn hooks(coverage: &Coverage) -> Vec<Hook> {
-    coverage
-        .hooks
-        .iter()
-        .map(|hook| {
-            let (tag, active) = match &hook.state {
-                HookState::Active { tag } => (tag.to_vec(), true),
-                HookState::Unavailable { .. } | HookState::Detached => (Vec::new(), false),
-            };
-            Hook { name: hook.name.to_owned(), tag, active }
-        })
-        .collect()
+pub fn hooks(coverage: &[HookStatus]) -> Vec<Hook> {
+    coverage.iter().map(|hook| Hook { name: hook.name.to_owned(), tag: hook.tag(), active: hook.is_active() }).collect()
 }

@@ -9,17 +9,21 @@ pub use coverage::{Coverage, HookState, HookStatus};
 pub use error::ProbeError;
 
 use crate::{
+    account::Mark,
     kernel_btf::{KernelBtf, VMLINUX},
     ring::Ring,
 };
-use auditor_common::maps::{Audited, Counters, Listener, Offsets, Owner, Port, REASONS, Settings, Socket, audited};
+use auditor_common::{
+    gap::Gap,
+    maps::{Audited, Counters, Listener, Offsets, Owner, Port, Settings, Socket, audited},
+};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
     programs::Iter,
 };
 use coverage::Hook;
-use std::{fs::File, io::Read as _, path::PathBuf};
+use std::{collections::BTreeMap, fs::File, io::Read as _, path::PathBuf};
 
 /// The kernel half, as `cargo xtask build-ebpf` left it; empty where that was not run.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/auditor-ebpf.o"));
@@ -47,29 +51,40 @@ impl Default for Options {
 
 /// A process, beyond doubt: numbers are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct Listed {
     /// In the host's numbering.
     pub tgid: u32,
-    /// CLOCK_BOOTTIME nanoseconds: exact, as in events and [`Probe::processes`], or in the 10 ms steps of `/proc`.
+    /// CLOCK_BOOTTIME nanoseconds, exact as in events; `/proc` has it in steps of 10 ms only.
     pub start_ns: u64,
 }
 
-/// What one processor has numbered and lost so far.
+/// What the kernel half knows of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Which one.
-    pub cpu: u32,
-    /// Number of its newest event, sent or not.
-    pub last_kseq: u64,
-    /// Lost, by the number of the gap. Read before `last_kseq`, so that received + `dropped[RingFull]` never exceeds it;
-    /// what is missing of equality is on its way to the ring.
-    pub dropped: [u64; REASONS],
+pub struct SocketState {
+    /// Which flow on it is the current one.
+    pub generation: u32,
+    /// Payload bytes that calls have sent on that flow; `None` where the kernel does not say.
+    pub sent: Option<u64>,
+    /// Payload bytes that calls have received on it.
+    pub received: Option<u64>,
+    /// When something last went over it, CLOCK_BOOTTIME nanoseconds.
+    pub last_ns: u64,
+}
+
+/// What did not fit into the kernel half's tables, since it was loaded. No event's number is missing for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overflows {
+    /// Sockets whose end and bytes will not be told ([`Gap::SocketTableFull`]).
+    pub sockets: u64,
+    /// Children that are not followed ([`Gap::ProcessTableFull`]).
+    pub processes: u64,
 }
 
 /// The programs in the kernel. They go when this goes.
 pub struct Probe {
     ebpf: Ebpf,
     hooks: Vec<Hook>,
+    lengths: bool,
 }
 
 /// Values without padding, as bytes for the kernel.
@@ -130,7 +145,7 @@ impl Probe {
             .map_err(|error| ProbeError::refused("the programs' tables", &error))?;
         let hooks = coverage::attach_all(&mut ebpf, &btf, cgroup, lengths);
         if hooks.iter().any(Hook::is_active) {
-            return Ok(Self { ebpf, hooks });
+            return Ok(Self { ebpf, hooks, lengths });
         }
         let reason = hooks.first().map(|hook| hook.status(false)).map(|status| format!("{:?}", status.state));
         Err(ProbeError::Refused { what: "every program", reason: reason.unwrap_or_default() })
@@ -138,7 +153,7 @@ impl Probe {
 
     /// Which hooks work. Cheap: one small file of `/proc` for each.
     pub fn coverage(&self) -> Coverage {
-        Coverage { hooks: self.hooks.iter().map(|hook| hook.status(true)).collect() }
+        self.hooks.iter().map(|hook| hook.status(true)).collect()
     }
 
     /// The reading end of the ring; there is only one.
@@ -148,36 +163,33 @@ impl Probe {
         Ok(Ring::new(ring))
     }
 
-    /// Watches a process from now on, and its children to come. If the process is another one when it is first noticed,
-    /// the kernel half drops the entry: a start time out of `/proc` is precise enough for that.
-    pub fn audit(&mut self, process: Identity) -> Result<(), ProbeError> {
-        let entry = Audited { start_ns: process.start_ns, flags: audited::UNVERIFIED, _pad: 0 };
+    /// Watches a process from now on, and its children to come. The start (CLOCK_BOOTTIME nanoseconds) may be the one
+    /// of `/proc`: if the process under this number is another one when it is first noticed, the kernel half drops the
+    /// entry.
+    pub fn audit(&mut self, tgid: u32, start_ns: u64) -> Result<(), ProbeError> {
+        let entry = Audited { start_ns, flags: audited::UNVERIFIED, _pad: 0 };
         self.audited()?
-            .insert(process.tgid, Plain(entry), 0)
+            .insert(tgid, Plain(entry), 0)
             .map_err(|error| ProbeError::refused("a process for its table", &error))
     }
 
-    /// A candidate is in scope. `Ok(false)`: it has ended.
-    pub fn confirm(&mut self, process: Identity) -> Result<bool, ProbeError> {
+    /// A candidate is in scope, and its events carry the flag no more. `Ok(false)`: it has ended.
+    pub fn confirm(&mut self, tgid: u32, start_ns: u64) -> Result<bool, ProbeError> {
         /// `BPF_EXIST`: an entry that an exit took away in the meantime stays away.
         const EXIST: u64 = 2;
         let mut table = self.audited()?;
-        let Some(mut entry) = found(table.get(&process.tgid, 0), "a candidate")? else { return Ok(false) };
-        if entry.0.start_ns != process.start_ns {
+        let Some(mut entry) = found(table.get(&tgid, 0), "a candidate")? else { return Ok(false) };
+        if entry.0.start_ns != start_ns {
             return Ok(false);
         }
         entry.0.flags &= !audited::CANDIDATE;
-        Ok(found(table.insert(process.tgid, entry, EXIST), "a candidate")?.is_some())
+        Ok(found(table.insert(tgid, entry, EXIST), "a candidate")?.is_some())
     }
 
-    /// A candidate, or its child, is out of scope: nothing more of what it does is told. Flows that it began already
-    /// may still end, with its identity as their owner.
-    pub fn forget(&mut self, process: Identity) -> Result<(), ProbeError> {
-        let mut table = self.audited()?;
-        let entry = found(table.get(&process.tgid, 0), "a process")?;
-        if entry.is_some_and(|entry| entry.0.start_ns == process.start_ns) {
-            found(table.remove(&process.tgid), "a process")?;
-        }
+    /// A process is out of scope: nothing more of what it does is told. Flows that it began already may still end, with
+    /// its identity as their owner.
+    pub fn forget(&mut self, tgid: u32) -> Result<(), ProbeError> {
+        found(self.audited()?.remove(&tgid), "a process")?;
         Ok(())
     }
 
@@ -189,30 +201,46 @@ impl Probe {
             .map_err(|error| ProbeError::refused("a listener for its table", &error))
     }
 
-    /// What is known of a socket: traffic so far, and when the last was. `None`: nothing, or it has ended.
-    pub fn socket(&self, cookie: u64) -> Result<Option<Socket>, ProbeError> {
-        let map = self.map("SOCKETS")?;
-        let table: HashMap<_, u64, Plain<Socket>> =
-            map.try_into().map_err(|error| ProbeError::refused("the table of sockets", &error))?;
-        Ok(found(table.get(&cookie, 0), "a socket")?.map(|plain| plain.0))
+    /// What is known of a socket. `None`: nothing, or it has ended.
+    pub fn socket(&self, cookie: u64) -> Option<SocketState> {
+        let table: HashMap<_, u64, Plain<Socket>> = self.ebpf.map("SOCKETS")?.try_into().ok()?;
+        let Plain(socket) = table.get(&cookie, 0).ok()?;
+        let measured = |bytes| self.lengths.then_some(bytes);
+        Some(SocketState {
+            generation: socket.generation as u32,
+            sent: measured(socket.sent),
+            received: measured(socket.received),
+            last_ns: socket.last_ns,
+        })
     }
 
-    /// What each processor has numbered and lost so far.
-    pub fn marks(&self) -> Result<Vec<Mark>, ProbeError> {
-        let map = self.map("COUNTERS")?;
-        let table: PerCpuArray<_, Plain<Counters>> =
-            map.try_into().map_err(|error| ProbeError::refused("the counters", &error))?;
-        let counters = table.get(&0, 0).map_err(|error| ProbeError::refused("the counters", &error))?;
-        let marks = counters.iter().enumerate().map(|(cpu, Plain(counters))| Mark {
-            cpu: cpu as u32,
-            last_kseq: counters.last_kseq,
-            dropped: counters.dropped,
+    /// What each processor has numbered and lost so far. Samples up to a mark may still be on their way to the ring for
+    /// as long as fewer than `kseq - dropped` have arrived.
+    pub fn marks(&self) -> Result<BTreeMap<u32, Mark>, ProbeError> {
+        let counters = self.counters()?;
+        let marks = counters.into_iter().zip(0..).map(|(counters, cpu)| {
+            (cpu, Mark { kseq: counters.last_kseq, dropped: counters.dropped[Gap::RingFull as usize] })
         });
         Ok(marks.collect())
     }
 
+    /// What did not fit into the tables so far, on all processors.
+    pub fn overflows(&self) -> Result<Overflows, ProbeError> {
+        let counters = self.counters()?;
+        let sum = |gap: Gap| counters.iter().map(|counters| counters.dropped[gap as usize]).sum();
+        Ok(Overflows { sockets: sum(Gap::SocketTableFull), processes: sum(Gap::ProcessTableFull) })
+    }
+
+    fn counters(&self) -> Result<Vec<Counters>, ProbeError> {
+        let map = self.ebpf.map("COUNTERS").ok_or(ProbeError::ForeignObject("COUNTERS"))?;
+        let refused = |error: &MapError| ProbeError::refused("the counters", error);
+        let table: PerCpuArray<_, Plain<Counters>> = map.try_into().map_err(|error| refused(&error))?;
+        let values = table.get(&0, 0).map_err(|error| refused(&error))?;
+        Ok(values.iter().map(|plain| plain.0).collect())
+    }
+
     /// Every process of the host with its exact start, as the kernel lists them.
-    pub fn processes(&mut self) -> Result<Vec<Identity>, ProbeError> {
+    pub fn processes(&mut self) -> Result<Vec<Listed>, ProbeError> {
         let refused = |error: &dyn std::error::Error| ProbeError::refused("the list of processes", error);
         let program: &mut Iter = self
             .ebpf
@@ -228,7 +256,7 @@ impl Probe {
         let link = program.take_link(link).map_err(|error| refused(&error))?;
         let mut bytes = Vec::new();
         link.into_file().map_err(|error| refused(&error))?.read_to_end(&mut bytes).map_err(|error| refused(&error))?;
-        Ok(bytes.chunks_exact(16).filter_map(identity).collect())
+        Ok(bytes.chunks_exact(16).filter_map(listed).collect())
     }
 
     fn audited(&mut self) -> Result<HashMap<&mut MapData, u32, Plain<Audited>>, ProbeError> {
@@ -239,17 +267,13 @@ impl Probe {
         let map = self.ebpf.map_mut(name).ok_or(ProbeError::ForeignObject(name))?;
         map.try_into().map_err(|error| ProbeError::refused("a table", &error))
     }
-
-    fn map(&self, name: &'static str) -> Result<&Map, ProbeError> {
-        self.ebpf.map(name).ok_or(ProbeError::ForeignObject(name))
-    }
 }
 
 /// A record of the `processes` program: start, tgid, zero.
-fn identity(record: &[u8]) -> Option<Identity> {
+fn listed(record: &[u8]) -> Option<Listed> {
     let (start, rest) = record.split_first_chunk::<8>()?;
     let (tgid, _) = rest.split_first_chunk::<4>()?;
-    Some(Identity { tgid: u32::from_ne_bytes(*tgid), start_ns: u64::from_ne_bytes(*start) })
+    Some(Listed { tgid: u32::from_ne_bytes(*tgid), start_ns: u64::from_ne_bytes(*start) })
 }
 
 /// `None` where the table has no such key: the kernel half may take entries away at any time.

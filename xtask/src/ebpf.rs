@@ -9,6 +9,7 @@ mod toolchain; // a compiler that can do it
 
 pub use linker::LINKER_VERSION;
 
+use crate::paths;
 use anyhow::{Context as _, Result, ensure};
 use std::{
     env, fs,
@@ -52,7 +53,7 @@ pub fn setup() -> Result<()> {
 pub fn build() -> Result<PathBuf> {
     let (toolchain, linker) = prepared()?;
     let built = compile(&toolchain, &linker)?;
-    let object = checkout()?.join("target/ebpf/auditor-ebpf.o");
+    let object = paths::checkout()?.join("target/ebpf/auditor-ebpf.o");
     fs::create_dir_all(object.parent().context("the object has no folder")?)?;
     let stripped = object.with_extension("o.new");
     fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
@@ -83,7 +84,7 @@ fn prepared() -> Result<(Toolchain, PathBuf)> {
 }
 
 fn compile(toolchain: &Toolchain, linker: &Path) -> Result<PathBuf> {
-    let target = checkout()?.join("target/ebpf-build");
+    let target = paths::checkout()?.join("target/ebpf-build");
     let flags = [
         format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
         "-Cdebuginfo=2".to_owned(), // BTF is made out of it
@@ -93,7 +94,7 @@ fn compile(toolchain: &Toolchain, linker: &Path) -> Result<PathBuf> {
     ];
     let mut cargo = Command::new(&toolchain.cargo);
     cargo
-        .current_dir(checkout()?.join("auditor-ebpf"))
+        .current_dir(paths::checkout()?.join("auditor-ebpf"))
         .args(["build", "--quiet", "--locked", "--release", "--target", TARGET, "--target-dir"])
         .arg(&target)
         .env("RUSTC", &toolchain.rustc)
@@ -120,16 +121,6 @@ const FOREIGN: [&str; 6] = [
     "CARGO_TARGET_DIR",
     "CARGO_BUILD_TARGET",
 ];
-
-/// Found at run time: a program built in one checkout must not write into another.
-fn checkout() -> Result<PathBuf> {
-    let start = env::var_os("CARGO_MANIFEST_DIR").map_or_else(env::current_dir, |folder| Ok(PathBuf::from(folder)))?;
-    start
-        .ancestors()
-        .find(|folder| folder.join("auditor-ebpf/Cargo.toml").is_file())
-        .map(Path::to_path_buf)
-        .context("this is not inside of a checkout of Network Audit; change into one first")
-}
 
 /// What a program prints, if it runs and succeeds.
 fn output(command: &mut Command) -> Option<String> {

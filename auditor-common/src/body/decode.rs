@@ -3,8 +3,9 @@
 use minicbor::Decoder;
 
 use super::{
-    Attribution, Body, BodyError, Call, CpuMark, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process,
-    ProcessChange, ProcessRecord, Recover, RunStart, RunStop, Sample, Seal, class, schema,
+    Ack, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Export, FlowEnd, FlowOpened, FlowTraffic,
+    Hook, Label, Loss, Policy, Process, ProcessChange, ProcessRecord, Prune, Recover, Rotate, RunStart, RunStop,
+    Sample, Seal, StreamEnd, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;
@@ -28,6 +29,13 @@ impl Body {
                 input.map()?;
                 Self::RunStop(RunStop { reason: input.key()?.text()? })
             }
+            (EntryType::Run, class::RUN_ACK) => Self::Ack(input.ack()?),
+            (EntryType::Run, class::RUN_CHECK) => Self::Checked(input.checked()?),
+            (EntryType::Rotate, 0) => Self::Rotate(input.rotate()?),
+            (EntryType::Policy, 0) => Self::Policy(input.policy()?),
+            (EntryType::Prune, 0) => Self::Prune(input.prune()?),
+            (EntryType::Clock, 0) => Self::Clock(input.clock_step()?),
+            (EntryType::Export, 0) => Self::Export(input.export()?),
             (EntryType::Recover, 0) => Self::Recover(input.recover()?),
             _ => return Err(BodyError::Unknown { kind, class }),
         };
@@ -286,6 +294,69 @@ impl Reader<'_> {
             known: self.key()?.maybe(Self::text)?,
             missing: self.key()?.maybe(Self::uint)?,
             cause: self.key()?.text()?,
+        })
+    }
+
+    fn ack(&mut self) -> Result<Ack, BodyError> {
+        self.map()?;
+        Ok(Ack { record: self.key()?.uint()?, actor: self.key()?.text()?, note: self.key()?.text()? })
+    }
+
+    fn checked(&mut self) -> Result<Checked, BodyError> {
+        self.map()?;
+        Ok(Checked { size: self.key()?.uint()?, exit: self.key()?.uint()?, summary: self.key()?.text()? })
+    }
+
+    fn rotate(&mut self) -> Result<Rotate, BodyError> {
+        self.map()?;
+        Ok(Rotate { epoch: self.key()?.uint()?, key: self.key()?.bytes()?, reason: self.key()?.text()? })
+    }
+
+    fn policy(&mut self) -> Result<Policy, BodyError> {
+        self.map()?;
+        Ok(Policy {
+            keep_ns: self.key()?.uint()?,
+            max_bytes: self.key()?.uint()?,
+            min_ns: self.key()?.uint()?,
+            actor: self.key()?.text()?,
+        })
+    }
+
+    fn stream_end(&mut self) -> Result<StreamEnd, BodyError> {
+        self.0.array()?;
+        Ok(StreamEnd { tag: self.bytes()?, last_n: self.uint()?, last_seq: self.uint()? })
+    }
+
+    fn prune(&mut self) -> Result<Prune, BodyError> {
+        self.map()?;
+        Ok(Prune {
+            min_index: self.key()?.uint()?,
+            root: self.key()?.bytes()?,
+            range: self.key()?.array(Self::bytes)?,
+            removed: self.key()?.uint()?,
+            oldest_wall_ns: self.key()?.uint()?,
+            newest_wall_ns: self.key()?.uint()?,
+            policy: self.key()?.uint()?,
+            archive: self.key()?.maybe(Self::bytes)?,
+            actor: self.key()?.text()?,
+            streams: self.key()?.array(Self::stream_end)?,
+        })
+    }
+
+    fn clock_step(&mut self) -> Result<ClockStep, BodyError> {
+        self.map()?;
+        Ok(ClockStep { before_wall_ns: self.key()?.uint()?, after_wall_ns: self.key()?.uint()? })
+    }
+
+    fn export(&mut self) -> Result<Export, BodyError> {
+        self.map()?;
+        Ok(Export {
+            id: self.key()?.bytes()?,
+            nonce: self.key()?.maybe(|input| Ok(input.0.bytes()?.to_vec()))?,
+            first: self.key()?.uint()?,
+            last: self.key()?.uint()?,
+            filter: self.key()?.maybe(Self::bytes)?,
+            actor: self.key()?.text()?,
         })
     }
 }

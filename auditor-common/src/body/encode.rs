@@ -3,8 +3,8 @@
 use minicbor::Encoder;
 
 use super::{
-    Attribution, Body, Call, CpuMark, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Recover, RunStart,
-    Sample, Seal,
+    Attribution, Body, Call, CpuMark, Export, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Prune,
+    Recover, RunStart, Sample, Seal, StreamEnd,
 };
 use crate::endpoint::Endpoint;
 
@@ -27,6 +27,24 @@ impl Body {
             Self::RunStop(run) => {
                 out.map(1).key(1).text(&run.reason);
             }
+            Self::Ack(ack) => {
+                out.map(3).key(1).uint(ack.record).key(2).text(&ack.actor).key(3).text(&ack.note);
+            }
+            Self::Checked(it) => {
+                out.map(3).key(1).uint(it.size).key(2).uint(it.exit).key(3).text(&it.summary);
+            }
+            Self::Rotate(it) => {
+                out.map(3).key(1).uint(it.epoch).key(2).bytes(&it.key).key(3).text(&it.reason);
+            }
+            Self::Policy(it) => {
+                out.map(4).key(1).uint(it.keep_ns).key(2).uint(it.max_bytes).key(3).uint(it.min_ns);
+                out.key(4).text(&it.actor);
+            }
+            Self::Prune(prune) => self::prune(&mut out, prune),
+            Self::Clock(step) => {
+                out.map(2).key(1).uint(step.before_wall_ns).key(2).uint(step.after_wall_ns);
+            }
+            Self::Export(export) => self::export(&mut out, export),
             Self::Recover(recover) => self::recover(&mut out, recover),
         }
         out.0.into_writer()
@@ -210,4 +228,23 @@ fn recover(out: &mut Writer, recover: &Recover) {
     out.map(6).key(1).text(&recover.origin).key(2).maybe_uint(recover.found_size);
     out.key(3).maybe_bytes(recover.found_root.as_ref().map(<[u8; 32]>::as_slice));
     out.key(4).maybe_text(recover.known.as_deref()).key(5).maybe_uint(recover.missing).key(6).text(&recover.cause);
+}
+
+fn prune(out: &mut Writer, prune: &Prune) {
+    out.map(10).key(1).uint(prune.min_index).key(2).bytes(&prune.root).key(3).array(prune.range.len());
+    for hash in &prune.range {
+        out.bytes(hash);
+    }
+    out.key(4).uint(prune.removed).key(5).uint(prune.oldest_wall_ns).key(6).uint(prune.newest_wall_ns);
+    out.key(7).uint(prune.policy).key(8).maybe_bytes(prune.archive.as_ref().map(<[u8; 32]>::as_slice));
+    out.key(9).text(&prune.actor).key(10).array(prune.streams.len());
+    for StreamEnd { tag, last_n, last_seq } in &prune.streams {
+        out.array(3).bytes(tag).uint(*last_n).uint(*last_seq);
+    }
+}
+
+fn export(out: &mut Writer, export: &Export) {
+    out.map(6).key(1).bytes(&export.id).key(2).maybe_bytes(export.nonce.as_deref());
+    out.key(3).uint(export.first).key(4).uint(export.last);
+    out.key(5).maybe_bytes(export.filter.as_ref().map(<[u8; 32]>::as_slice)).key(6).text(&export.actor);
 }

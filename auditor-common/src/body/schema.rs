@@ -186,6 +186,39 @@ static RUN_START: &[Field] = &[
 
 static RUN_STOP: &[Field] = &[field(1, "reason", Kind::Text)];
 
+static RUN_ACK: &[Field] = &[field(1, "record", U64), field(2, "actor", Kind::Text), field(3, "note", Kind::Text)];
+
+static RUN_CHECK: &[Field] = &[field(1, "size", U64), field(2, "exit", U8), field(3, "summary", Kind::Text)];
+
+static ROTATE: &[Field] = &[field(1, "epoch", U32), field(2, "key", KEY), field(3, "reason", Kind::Text)];
+
+static POLICY: &[Field] =
+    &[field(1, "keep_ns", U64), field(2, "max_bytes", U64), field(3, "min_ns", U64), field(4, "actor", Kind::Text)];
+
+static PRUNE: &[Field] = &[
+    field(1, "min_index", U64),
+    field(2, "root", HASH),
+    field(3, "range", Kind::Array(&HASH)),
+    field(4, "removed", U64),
+    field(5, "oldest_wall_ns", U64),
+    field(6, "newest_wall_ns", U64),
+    field(7, "policy", U64),
+    field(8, "archive", Kind::Maybe(&HASH)),
+    field(9, "actor", Kind::Text),
+    field(10, "streams", Kind::Array(&Kind::Tuple(&[Kind::Bytes(16), U64, U64]))),
+];
+
+static CLOCK: &[Field] = &[field(1, "before_wall_ns", U64), field(2, "after_wall_ns", U64)];
+
+static EXPORT: &[Field] = &[
+    field(1, "id", Kind::Bytes(16)),
+    field(2, "nonce", Kind::Maybe(&Kind::AnyBytes)),
+    field(3, "first", U64),
+    field(4, "last", U64),
+    field(5, "filter", Kind::Maybe(&HASH)),
+    field(6, "actor", Kind::Text),
+];
+
 static RECOVER: &[Field] = &[
     field(1, "origin", Kind::Text),
     field(2, "found_size", Kind::Maybe(&U64)),
@@ -207,6 +240,13 @@ pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
     (EntryType::Loss, 0, "LOSS", LOSS),
     (EntryType::Run, class::RUN_START, "RUN start", RUN_START),
     (EntryType::Run, class::RUN_STOP, "RUN stop", RUN_STOP),
+    (EntryType::Run, class::RUN_ACK, "RUN ack", RUN_ACK),
+    (EntryType::Run, class::RUN_CHECK, "RUN check", RUN_CHECK),
+    (EntryType::Rotate, 0, "ROTATE", ROTATE),
+    (EntryType::Prune, 0, "PRUNE", PRUNE),
+    (EntryType::Policy, 0, "POLICY", POLICY),
+    (EntryType::Clock, 0, "CLOCK", CLOCK),
+    (EntryType::Export, 0, "EXPORT", EXPORT),
     (EntryType::Recover, 0, "RECOVER", RECOVER),
 ];
 

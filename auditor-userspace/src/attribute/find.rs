@@ -42,6 +42,13 @@ impl Finder {
         }
     }
 
+    /// Which instance a process begins that is in scope by itself. What is no Odoo is named after the scope: its command
+    /// line is nobody's business.
+    #[must_use]
+    pub fn instance(&self, root: &Seen) -> String {
+        if discover::is_odoo(&root.arguments) { instance::name(root) } else { self.scope.to_string() }
+    }
+
     /// Processes in scope that are not audited yet, parents before their children.
     pub fn look(&mut self, processes: &impl Processes, lineage: &Lineage) -> Vec<Found> {
         let all: HashSet<u32> = processes.all().into_iter().collect();
@@ -57,7 +64,7 @@ impl Finder {
                 .or_else(|| found.iter().find(|it| it.seen.tgid == seen.parent).map(|it| it.instance.clone()));
             match of_parent {
                 Some(instance) => found.push(Found { seen, instance }),
-                None if self.is_root(&seen) => found.push(Found { instance: instance::name(&seen), seen }),
+                None if self.is_root(&seen) => found.push(Found { instance: self.instance(&seen), seen }),
                 None => self.pass(&seen),
             }
         }

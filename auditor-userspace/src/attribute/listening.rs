@@ -64,10 +64,12 @@ mod tests {
 
     #[test]
     fn a_line_is_a_listener_or_nothing() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101   0 4242 1 0 100 0";
+        let line =
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101   0 4242 1 0 100 0";
         assert_eq!(listener(line), Some((8080, 4242)));
         assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None);
-        for cut in ["", "sl local_address rem_address st", "0: 0100007F:1F90 00000000:0000 0A", "0: x 00000000:0000 0A"] {
+        for cut in ["", "sl local_address rem_address st", "0: 0100007F:1F90 00000000:0000 0A", "0: x 00000000:0000 0A"]
+        {
             assert_eq!(listener(cut), None, "{cut}");
         }
     }

@@ -47,6 +47,8 @@ pub(super) fn print(places: &Places, as_json: bool) -> anyhow::Result<u8> {
     for epoch in &epochs {
         println!("epoch  {} from record {}: {}", epoch.epoch.epoch, epoch.epoch.start, epoch.epoch.key);
     }
-    eprintln!("\nPin the root key, by a way that this machine does not control: what it vouches for can be proven then.");
+    eprintln!(
+        "\nPin the root key, by a way that this machine does not control: what it vouches for can be proven then."
+    );
     Ok(exit::FINE)
 }

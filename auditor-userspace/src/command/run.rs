@@ -1,6 +1,7 @@
 //! `auditor run`: puts the stages together, and says in one sentence what is missing.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -22,10 +23,10 @@ use crate::config::{Config, Places, Scope};
 use crate::pipeline::{Digests, Parts, Pipeline};
 use crate::probe::{Options, Probe};
 use crate::serve::peer::Instances;
+use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
 use crate::serve::status::Status;
 use crate::serve::wire;
-use crate::serve::records::Ledger;
 use crate::store::{OpenOptions, Opened, PreviousRun, Store};
 
 /// Records until it is told to stop.
@@ -98,7 +99,13 @@ fn say_what_was_found(opened: &Opened) {
 
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("NETWORK_AUDIT_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_env_filter(filter)
+        .with_target(false)
+        .init();
 }
 
 /// In another PID namespace the kernel's process numbers mean nothing to us, and a peer's number is 0.
@@ -180,7 +187,8 @@ fn interruption(previous: &PreviousRun, now: Now) -> Option<Loss> {
 
 fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: Vec<u8> = text.bytes().filter_map(|byte| char::from(byte).to_digit(16)).map(|digit| digit as u8).collect();
+    let digits: Vec<u8> =
+        text.bytes().filter_map(|byte| char::from(byte).to_digit(16)).map(|digit| digit as u8).collect();
     let mut id = [0; 16];
     for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = pair[0] << 4 | pair[1];

@@ -4,13 +4,13 @@ use auditor_common::body::{Attribution, Body, ProcessChange};
 use auditor_common::event::{Exec, Exit, Fork, Header, flag};
 
 use super::Pipeline;
+use crate::attribute;
 use crate::attribute::lineage::{Identity, Member};
 use crate::attribute::proc::Processes as _;
-use crate::attribute::{self, instance};
 use crate::clock::Now;
 use crate::decode::Event;
-use crate::flow::{Change, Opened, PENDING};
 use crate::evidence;
+use crate::flow::{Change, Opened, PENDING};
 
 impl Pipeline {
     /// Everything that was drained.
@@ -86,7 +86,7 @@ impl Pipeline {
         }
         let Some(seen) = self.processes.seen(header.tgid) else { return };
         let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
-        let instance = of_parent.unwrap_or_else(|| instance::name(&seen));
+        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
         self.lineage.found(&seen, header.process_start_ns, instance);
         self.tell_instances();
     }
@@ -143,10 +143,10 @@ fn is_same(identity: Identity, header: &Header) -> bool {
 }
 
 fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> Body {
-    let attribution = member.spawn.clone().unwrap_or_else(|| Attribution {
-        reason: attribute::reason::NO_CLAIM.to_owned(),
-        ..Attribution::default()
-    });
+    let attribution = member
+        .spawn
+        .clone()
+        .unwrap_or_else(|| Attribution { reason: attribute::reason::NO_CLAIM.to_owned(), ..Attribution::default() });
     let process = member.process(tid, header.cgroup);
     evidence::process(evidence::sample(header), change, process, code, attribution, member.instance.clone())
 }

@@ -8,7 +8,7 @@ use auditor_common::gap::Gap;
 use super::Pipeline;
 use crate::account::Mark;
 use crate::clock::{self, Now};
-use crate::probe;
+use crate::probe::Overflows;
 use crate::serve::wire;
 use crate::store::SealInput;
 
@@ -56,10 +56,11 @@ impl Pipeline {
 
     /// Seals everything up to now: reads the kernel's marks, drains up to them, balances, signs.
     pub(super) fn seal(&mut self, now: Now) -> anyhow::Result<()> {
-        let marks = self.marks(now)?;
+        let marks = self.parts.probe.marks()?;
         self.drain_up_to(&marks, now)?;
         self.flows.flush(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
+        self.record_overflows(now)?;
         let balance = self.accounts.close(&marks);
         for &(gap, count) in &balance.lost {
             self.append(Body::Loss(self.loss(gap, count, now)), now)?;
@@ -99,20 +100,17 @@ impl Pipeline {
         }
     }
 
-    /// The kernel's counters, by processor. What did not fit into the kernel's tables has no number of its own: it is
-    /// told apart from the balance.
-    fn marks(&mut self, now: Now) -> anyhow::Result<BTreeMap<u32, Mark>> {
-        let marks = self.parts.probe.marks()?;
-        for (gap, detail) in [
-            (Gap::SocketTableFull, "the kernel's table of sockets was full: ends and bytes of so many are not known"),
-            (Gap::ProcessTableFull, "the kernel's table of processes was full: so many children were not followed"),
+    /// What did not fit into the kernel's tables has no number of its own: it is told apart from the balance.
+    fn record_overflows(&mut self, now: Now) -> anyhow::Result<()> {
+        let Overflows { sockets, processes } = self.parts.probe.overflows()?;
+        let before = std::mem::replace(&mut self.overflows, Overflows { sockets, processes });
+        for (gap, count, detail) in [
+            (Gap::SocketTableFull, sockets - before.sockets, "sockets whose end and bytes will not be known"),
+            (Gap::ProcessTableFull, processes - before.processes, "children that are not followed"),
         ] {
-            let so_far: u64 = marks.iter().map(|mark| mark.dropped[gap as usize]).sum();
-            let known = self.table_losses.insert(gap, so_far).unwrap_or(0);
-            self.lost(now, gap, so_far - known, detail)?;
+            self.lost(now, gap, count, &format!("a table in the kernel was full: {detail}"))?;
         }
-        let of_cpu = |mark: &probe::Mark| Mark { kseq: mark.last_kseq, dropped: mark.dropped[Gap::RingFull as usize] };
-        Ok(marks.iter().map(|mark| (mark.cpu, of_cpu(mark))).collect())
+        Ok(())
     }
 
     /// Observes everything up to the marks. What lies beyond them stays for the next seal.

@@ -9,14 +9,14 @@ use auditor_common::maps::Owner;
 use super::Pipeline;
 use crate::attribute::find::Found;
 use crate::attribute::proc::Processes as _;
-use crate::attribute::{instance, listening, reason};
+use crate::attribute::{listening, reason};
 use crate::clock::Now;
 use crate::decode::Event;
+use crate::evidence;
 use crate::flow::Traffic;
-use crate::probe::{self, HookState, Identity};
+use crate::probe::{self, SocketState};
 use crate::serve::status::{HookStatus, InstanceStatus};
 use crate::serve::wire;
-use crate::evidence;
 
 /// How often the whole system is looked at; new programs are told by the kernel in the meantime.
 const LOOK_NS: u64 = 2_000_000_000;
@@ -41,15 +41,10 @@ impl Pipeline {
         }
         if now.boot_ns >= self.due.idle {
             self.due.idle = now.boot_ns + IDLE_LOOK_NS;
-            let (probe, measured) = (&self.parts.probe, self.measured);
+            let probe = &self.parts.probe;
             let table = |cookie| {
-                let socket = probe.socket(cookie).ok()??;
-                Some(Traffic {
-                    generation: socket.generation as u32,
-                    sent: measured.then_some(socket.sent),
-                    received: measured.then_some(socket.received),
-                    last_ns: socket.last_ns,
-                })
+                let SocketState { generation, sent, received, last_ns } = probe.socket(cookie)?;
+                Some(Traffic { generation, sent, received, last_ns })
             };
             self.flows.idle(now.boot_ns, table, &mut self.changes);
             self.record_changes(now)?;
@@ -65,7 +60,7 @@ impl Pipeline {
     /// From now on this process and its children are audited.
     fn audit(&mut self, found: &Found, start_ns: u64, now: Now) -> anyhow::Result<()> {
         let seen = &found.seen;
-        self.parts.probe.audit(Identity { tgid: seen.tgid, start_ns })?;
+        self.parts.probe.audit(seen.tgid, start_ns)?;
         for port in listening::ports(seen.tgid) {
             let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
             self.parts.probe.listen(port.netns, port.port, owner)?;
@@ -88,21 +83,21 @@ impl Pipeline {
             return Ok(true);
         }
         let Some(seen) = self.processes.seen(header.tgid) else {
-            self.parts.probe.forget(identity(header))?;
+            self.parts.probe.forget(header.tgid)?;
             return Ok(false);
         };
         let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
         if of_parent.is_none() && !self.parts.finder.is_root(&seen) {
-            self.parts.probe.forget(identity(header))?;
+            self.parts.probe.forget(header.tgid)?;
             return Ok(false);
         }
-        let instance = of_parent.unwrap_or_else(|| instance::name(&seen));
+        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
         self.confirm(header, &Found { seen, instance }, now)?;
         Ok(true)
     }
 
     fn confirm(&mut self, header: &Header, found: &Found, now: Now) -> anyhow::Result<()> {
-        self.parts.probe.confirm(identity(header))?;
+        self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
         let member = self.lineage.found(&found.seen, header.process_start_ns, found.instance.clone());
         let process = member.process(header.tid, header.cgroup);
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
@@ -117,8 +112,7 @@ impl Pipeline {
     /// Tells the window who belongs to which instance.
     pub(super) fn tell_instances(&self) {
         if let Ok(mut instances) = self.parts.instances.write() {
-            *instances =
-                self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
+            *instances = self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
         }
     }
 
@@ -135,7 +129,7 @@ impl Pipeline {
             of.processes += 1;
             of.named += u64::from(crate::attribute::Claims::has_ring(&self.claims, member.identity));
         }
-        status.hooks = self.parts.probe.coverage().hooks.into_iter().map(hook_status).collect();
+        status.hooks = self.parts.probe.coverage().iter().map(hook_status).collect();
         status.flows = self.flows.len() as u64;
         status.captured = self.accounts.captured();
         status.lost = self.accounts.lost_so_far().into_iter().map(|(gap, count)| (wire::gap(gap), count)).collect();
@@ -143,15 +137,7 @@ impl Pipeline {
     }
 }
 
-const fn identity(header: &Header) -> Identity {
-    Identity { tgid: header.tgid, start_ns: header.process_start_ns }
-}
-
-fn hook_status(hook: probe::HookStatus) -> HookStatus {
-    let (active, reason) = match hook.state {
-        HookState::Active { .. } => (true, None),
-        HookState::Unavailable { reason } => (false, Some(reason)),
-        HookState::Detached => (false, Some("it was attached, and is not any more".to_owned())),
-    };
-    HookStatus { name: hook.name.to_owned(), active, reason }
+fn hook_status(hook: &probe::HookStatus) -> HookStatus {
+    let reason = hook.reason().map(str::to_owned);
+    HookStatus { name: hook.name.to_owned(), active: hook.is_active(), reason }
 }

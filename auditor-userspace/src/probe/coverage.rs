@@ -5,26 +5,8 @@ use aya::{
 };
 use std::fs::{self, File};
 
-/// Which hooks work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coverage {
-    /// In the order of the programs' list, always all of them.
-    pub hooks: Vec<HookStatus>,
-}
-
-impl Coverage {
-    /// Whether every hook that the record stands on works.
-    pub fn is_complete(&self) -> bool {
-        self.hooks.iter().all(|hook| !hook.required || matches!(hook.state, HookState::Active { .. }))
-    }
-
-    /// Whether the bytes of datagrams are measured.
-    pub fn measures_datagrams(&self) -> bool {
-        let active =
-            |name| self.hooks.iter().any(|hook| hook.name == name && matches!(hook.state, HookState::Active { .. }));
-        active("sock_send_length") && active("sock_recv_length")
-    }
-}
+/// Which hooks work, in the order of the programs' list; always all of them.
+pub type Coverage = Vec<HookStatus>;
 
 /// One hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +19,30 @@ pub struct HookStatus {
     pub required: bool,
     /// How it is.
     pub state: HookState,
+}
+
+impl HookStatus {
+    /// Loaded and attached.
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, HookState::Active { .. })
+    }
+
+    /// Why it is not.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.state {
+            HookState::Active { .. } => None,
+            HookState::Unavailable { reason } => Some(reason),
+            HookState::Detached => Some("no longer attached"),
+        }
+    }
+
+    /// The kernel's own digest of the program; empty if it is not loaded.
+    pub fn tag(&self) -> Vec<u8> {
+        match &self.state {
+            HookState::Active { tag } => tag.to_vec(),
+            HookState::Unavailable { .. } | HookState::Detached => Vec::new(),
+        }
+    }
 }
 
 /// How a hook is.

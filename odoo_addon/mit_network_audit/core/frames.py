@@ -22,48 +22,56 @@ _CACHE_MAX = 20_000
 _STARTERS = frozenset(('threading', 'concurrent', 'runpy', 'multiprocessing', '__main__', 'gevent'))
 
 
-class _Modules(dict):
-    """From a frame's ``__name__`` to its addon module, or None for code that is in no addon (or is our own).
+# From a module's ``__name__`` to the addon it is part of, or None for code that is in no addon (or is our own). A
+# dict by name, because the hash of a code object costs more than the whole step.
+MODULES = {}
 
-    A dict by name, because the hash of a code object costs more than the whole step.
-    """
 
-    def __missing__(self, name):
-        if not isinstance(name, str):
-            raise KeyError(name)  # generated or stored code: the caller looks at its file name
+def module_of(name):
+    """The addon that Python's module of this name is part of, or None."""
+    if not name.startswith(_PREFIX):
+        return None
+    return sys.intern(name[len(_PREFIX) :].partition('.')[0])
+
+
+def _learn(name):
+    module = module_of(name)
+    if module == OWN:
         module = None
-        if name.startswith(_PREFIX):
-            module = sys.intern(name[len(_PREFIX) :].partition('.')[0])
-            if module == OWN:
-                module = None
-        if len(self) < _CACHE_MAX:
-            self[name] = module
-        return module
+    if len(MODULES) < _CACHE_MAX:
+        MODULES[name] = module
+    return module
 
 
-MODULES = _Modules()
+def walk(frame, brief=False, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
+    """What the stack from `frame` on says: (modules, module shown, its code, its line, stored action or None).
 
-
-def walk(frame, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
-    """What the stack from `frame` on says: (modules, module shown, its code, its line, stored action or None)."""
+    With `brief` it ends at the module that is shown.
+    """
     chain = []
-    last = shown = action = None
+    scope = shown = shown_module = action = None
     provisional = True  # until a module is met that is more than plumbing
     for _ in depth:
         if frame is None:
             break
-        try:
-            module = modules[frame.f_globals['__name__']]
-        except KeyError:
-            module = None
-            action = action or _stored(frame.f_code.co_filename)
-        if module is not None and module is not last:
-            last = module
-            if module not in chain and len(chain) < CHAIN_MAX:
+        if frame.f_globals is not scope:
+            scope = frame.f_globals
+            try:
+                module = modules[scope['__name__']]
+            except KeyError:
+                name = scope.get('__name__')
+                if isinstance(name, str):
+                    module = _learn(name)
+                else:
+                    module = None  # generated or stored code
+                    action = action or _stored(frame.f_code.co_filename)
+            if module is not None and module not in chain and len(chain) < CHAIN_MAX:
                 chain.append(module)
                 if provisional and (shown is None or module not in plumbing):
                     shown, shown_module = frame, module
                     provisional = module in plumbing
+                    if brief and not provisional:
+                        break
         frame = frame.f_back
     if shown is None:
         return chain, None, None, 0, action

@@ -102,19 +102,17 @@ class Recorder:
 
 def _events(recorder):
     """From the name of an audit event to what it claims: functions of (arguments of the event, calling frame)."""
-    claim, cookie, is_internet = recorder.claim, calls.cookie, calls.is_internet
+    claim, cookie, family, internet = recorder.claim, calls.cookie, calls.family, calls.INTERNET
     numeric, native_id = redaction.numeric, _thread.get_native_id
 
-    def connect(args, frame):
-        sock, address = args
-        if type(address) is tuple and is_internet(sock):
-            claim(hints.CONNECT, cookie(sock), frame, numeric(address[0]), address[1])
+    def to_address(operation):
+        def event(args, frame):
+            sock, address = args
+            # Without an address it goes to where the socket was connected, under the claim of that connect.
+            if type(address) is tuple and family(sock) in internet:
+                claim(operation, cookie(sock), frame, numeric(address[0]), address[1])
 
-    def send(args, frame):
-        sock, address = args
-        # Without an address it goes to the peer that the socket was connected to, under the claim of that connect.
-        if type(address) is tuple and is_internet(sock):
-            claim(hints.SEND, cookie(sock), frame, numeric(address[0]), address[1])
+        return event
 
     def of_thread(operation, count=None):
         def event(args, frame):
@@ -129,12 +127,12 @@ def _events(recorder):
         if method is None:
             return  # a body, or the rest of a head
         sock = calls.kernel_socket(connection.sock)
-        if sock is not None and is_internet(sock):
+        if sock is not None and family(sock) in internet:
             claim(hints.CALL, cookie(sock), frame, method.ljust(8, b'\0') + len(piece).to_bytes(8, 'little'))
 
-    resolve = of_thread(hints.RESOLVE)
+    send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
     return {
-        'socket.connect': connect,
+        'socket.connect': to_address(hints.CONNECT),
         'socket.sendto': send,
         'socket.sendmsg': send,
         'socket.getaddrinfo': resolve,
@@ -143,11 +141,11 @@ def _events(recorder):
         'socket.getnameinfo': resolve,
         'subprocess.Popen': of_thread(hints.SPAWN, _argument_count),
         'os.posix_spawn': of_thread(hints.SPAWN, _argument_count),
-        'os.exec': of_thread(hints.SPAWN, _argument_count),
         # The shell is started as `sh -c COMMAND`.
         'os.system': of_thread(hints.SPAWN, lambda args: 3),
         'os.fork': of_thread(hints.SPAWN),
         'os.forkpty': of_thread(hints.SPAWN),
+        # Not `os.exec`: the child of a fork is its parent's claim, and a ring for its last moment helps nobody.
         'http.client.send': call,
     }
 

@@ -1,6 +1,7 @@
 //! bpf-linker: built once for each LLVM, outside of the checkout.
 
 use super::toolchain::Toolchain;
+use crate::paths;
 use anyhow::{Context as _, Result, ensure};
 use std::{
     env,
@@ -27,23 +28,7 @@ pub(super) fn find(toolchain: &Toolchain) -> Option<PathBuf> {
 }
 
 fn folder(toolchain: &Toolchain) -> Result<PathBuf> {
-    Ok(cache()?.join(format!("bpf-linker-{LINKER_VERSION}-llvm-{}", toolchain.llvm)))
-}
-
-/// Set-up things are kept outside of the checkout, so that a second clone does not build them again.
-fn cache() -> Result<PathBuf> {
-    if let Some(folder) = env::var_os("NETWORK_AUDIT_CACHE") {
-        return Ok(folder.into());
-    }
-    // SAFETY: asks for a number.
-    if unsafe { libc::geteuid() } == 0 {
-        return Ok("/var/cache/network-audit".into());
-    }
-    env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-        .map(|folder| folder.join("network-audit"))
-        .context("there is no cache folder; set NETWORK_AUDIT_CACHE to one")
+    Ok(paths::cache()?.join(format!("bpf-linker-{LINKER_VERSION}-llvm-{}", toolchain.llvm)))
 }
 
 /// Builds it, linked to the very libLLVM of the compiler: then it reads exactly what the compiler writes, and no

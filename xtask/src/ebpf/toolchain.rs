@@ -1,6 +1,7 @@
 //! A compiler that can build for BPF.
 
 use super::{TARGET, output};
+use crate::process;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use std::{
     env, fmt, fs,
@@ -113,9 +114,7 @@ fn has_core(folder: &Path) -> bool {
 
 /// Whether [`install`] is worth a try: Debian or one of its children, as root.
 pub(super) fn can_install() -> bool {
-    // SAFETY: asks for a number.
-    let root = unsafe { libc::geteuid() } == 0;
-    root && Path::new("/etc/debian_version").is_file() && env::var_os("EBPF_RUSTC").is_none()
+    process::is_root() && Path::new("/etc/debian_version").is_file() && env::var_os("EBPF_RUSTC").is_none()
 }
 
 /// Installs Debian's compiler for BPF.
