@@ -260,7 +260,7 @@ impl Catalogue {
     }
 
     /// The documented destinations that mean this name or address.
-    pub fn documented<'a>(&'a self, name: Option<&'a str>, address: IpAddr) -> impl Iterator<Item = &'a Entry> {
+    pub fn documented(&self, name: Option<&str>, address: IpAddr) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| {
             entry
                 .hosts

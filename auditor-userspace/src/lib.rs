@@ -8,7 +8,9 @@ pub mod client; // asking a running daemon
 pub mod clock; // the only reading of clocks
 pub mod command; // what each command does
 pub mod config; // what was typed, as a valid configuration
+pub mod destination; // where a flow goes, in one of six words
 pub mod events;
 pub mod evidence; // one thing to seal
 pub mod flow; // events -> flows
+pub mod rollup; // records -> sums
 pub mod serve; // a read-only window // records as lines for people
