@@ -20,3 +20,11 @@ pub mod cli; // what can be typed
 pub mod client; // asking a running daemon
 pub mod events; // records as lines for people
 pub mod command; // what each command does
+pub mod config; // what was typed, as a valid configuration
+pub mod destination; // where a flow goes, in one of six words
+pub mod events;
+pub mod evidence; // one thing to seal
+pub mod flow; // events -> flows
+pub mod policy; // what may be asked for, and what the host's floor decides
+pub mod rollup; // records -> sums
+pub mod serve; // a read-only window // records as lines for people
