@@ -13,6 +13,7 @@ pub mod account; // what was numbered, what arrived, what is missing
 pub mod chain; // record -> leaf -> tree
 pub mod key; // who signs
 pub mod store; // durable, atomically
+pub mod verify; // files -> verdict
 pub mod pipeline; // the stages, wired
 pub mod serve; // a read-only window
 pub mod catalogue; // known destinations, watched vendors
