@@ -10,6 +10,7 @@
 //! The header's god byte and its bits are redb's documented file format, version 4 (docs/design.md, "Database header").
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 use std::ops::{Bound, Range};
@@ -226,13 +227,11 @@ impl StorageBackend for Overlay {
     fn write(&self, offset: u64, content: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         Self::pieces(offset, content.len(), |page, within, whole| {
-            if !state.pages.contains_key(&page) {
-                let below = self.page_below(page)?;
-                state.pages.insert(page, below);
-            }
-            if let Some(kept) = state.pages.get_mut(&page) {
-                kept[within].copy_from_slice(&content[whole]);
-            }
+            let kept = match state.pages.entry(page) {
+                Entry::Occupied(kept) => kept.into_mut(),
+                Entry::Vacant(place) => place.insert(self.page_below(page)?),
+            };
+            kept[within].copy_from_slice(&content[whole]);
             Ok(())
         })
     }

@@ -1,6 +1,6 @@
 //! Rows and checkpoints out of the segment files, in their order, into the verifier.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use auditor_common::epoch::SignedEpoch;
 use auditor_common::verify::{Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
@@ -128,7 +128,7 @@ impl Stop {
 }
 
 /// Where the first segment that is kept says that it begins.
-fn start(path: &PathBuf, first: u64) -> Result<Start, Stop> {
+fn start(path: &Path, first: u64) -> Result<Start, Stop> {
     if first == 0 {
         return Ok(Start::genesis());
     }
@@ -136,7 +136,7 @@ fn start(path: &PathBuf, first: u64) -> Result<Start, Stop> {
         let db = Snapshot::take(path)?.open(CACHE)?;
         let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
         let corrupt =
-            || StoreError::Corrupt { path: path.clone(), detail: "it does not say where it begins".to_owned() };
+            || StoreError::Corrupt { path: path.to_owned(), detail: "it does not say where it begins".to_owned() };
         let meta = table(&txn, path, META)?.ok_or_else(corrupt)?;
         let start = meta.get(META_START).map_err(|error| StoreError::of_redb(path, error))?;
         let edge = start.and_then(|start| Edge::parse(start.value())).ok_or_else(corrupt)?;
