@@ -81,7 +81,8 @@ def _noting_route(recorder):
                 controller = rule.endpoint.original_endpoint
                 module = frames.module_of(controller.__module__)
                 code = controller.__code__
-                _claim_served(recorder, self, Origin((module,), module, code, code.co_firstlineno, route, self.db))
+                site = code.co_filename, code.co_firstlineno, code.co_name
+                _claim_served(recorder, self, Origin((module,), module, *site, name=route, database=self.db))
             except Exception:
                 recorder.failed()
             return original(self, rule)
@@ -97,7 +98,7 @@ def _noting_static(recorder):
             try:
                 # The file is there, so what stands before its folder is the name of a module.
                 module = self.httprequest.path[1:].partition('/static/')[0]
-                _claim_served(recorder, self, Origin((module,), module, None, 0, 'static files', self.db))
+                _claim_served(recorder, self, Origin((module,), module, name='static files', database=self.db))
             except Exception:
                 recorder.failed()
             return original(self)
