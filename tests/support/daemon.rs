@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use xtask::programs::{self, Profile};
 use xtask::service::Unit;
 
-use crate::{checkout, wait_for};
+use crate::{cgroup2_root, checkout, wait_for};
 
 /// What a daemon watches, so that tests which run side by side do not see each other.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ impl Scope {
     fn argument(&self) -> String {
         match self {
             Self::Process(pid) => format!("pid:{pid}"),
-            Self::Group(path) => format!("cgroup:{}", path.display()),
+            // As /proc/PID/cgroup writes it: from the root of the hierarchy.
+            Self::Group(path) => format!("cgroup:/{}", path.strip_prefix(cgroup2_root()).unwrap_or(path).display()),
             Self::Odoo => "odoo".to_owned(),
         }
     }

@@ -76,7 +76,13 @@ pub const DOORS: &[Door] = &[
     },
     Door { token: "std::fs", within: PURE, allowed: &[], reason: "a pure stage touches no files" },
     Door { token: "std::net::Tcp", within: PURE, allowed: &[], reason: "a pure stage touches no sockets" },
-    Door { token: "serde", within: PURE, allowed: &[], reason: "what is served is not what is sealed" },
+    Door {
+        token: "serde",
+        within: PURE,
+        // The catalogue is a file that people write.
+        allowed: &["auditor-userspace/src/catalogue"],
+        reason: "what is served is not what is sealed",
+    },
     Door {
         token: "std::fs",
         within: COMMON,
@@ -121,6 +127,9 @@ pub const NOWHERE: &[(&str, &str)] = &[
 
 /// More than a noun needs.
 pub const MAX_LINES: usize = 500;
+
+/// Tests are rows of data: what is long is the list of cases.
+pub const MAX_TEST_LINES: usize = 800;
 
 /// Longer ones that were looked at, and why they are as they are.
 pub const LONG_FILES: &[(&str, &str)] = &[];
