@@ -56,9 +56,9 @@ CLAIMS = [
     (hints.CONNECT, 79, 'odoo', None, None, None, NAME, 443, SMTP | hints.FOREIGN),
     (hints.SEND, 80, CHAIN, SITE, 'cron 7', 'd1', V4, 53, 0),
     (hints.SPAWN, 4242, 'vendor_demo', 'vendor_demo/é.py:3 f', 'server-action 93', 'd2', count(9), 0, 0),
-    (hints.RESOLVE, 4242, 'library:requests', None, 'shell', None, bytes(16), 0, 0),
+    (hints.RESOLVE, 4242, 'library:requests,native:vendor', None, 'shell', None, bytes(16), 0, hints.AMBIGUOUS),
     (hints.CALL, 77, 'vendor_other,web', SITE, 'route /x/<int:id>', 'd1', call(b'POST', 1234), 0, REQUESTS),
-    (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 63),
+    (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 31),
 ]
 NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
 
@@ -129,7 +129,8 @@ def found(operation, number, chain, site, origin, database, detail, port, channe
         'method': detail[:8].rstrip(b'\0').decode() if operation == hints.CALL else None,
         'remote': address,
         # A channel of a newer addon is at least a socket.
-        'channel': dict(enumerate(hints.CHANNELS)).get(channel & 63, 'socket'),
+        'channel': dict(enumerate(hints.CHANNELS)).get(channel & 31, 'socket'),
+        'ambiguous': bool(channel & hints.AMBIGUOUS),
         'generated': bool(channel & hints.GENERATED),
         'foreign': bool(channel & hints.FOREIGN),
         'arguments': int.from_bytes(detail[:8], 'little') if operation == hints.SPAWN else 0,

@@ -41,7 +41,9 @@ CHANNELS = (
     *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
     *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
 )
-# Beside the channel: the code came out of no file; it is not the code of the module that it names.
+# Beside the channel: native code may have been the caller; the code came out of no file; it is not the code of the
+# module that it names.
+AMBIGUOUS = 0x20
 GENERATED = 0x40
 FOREIGN = 0x80
 

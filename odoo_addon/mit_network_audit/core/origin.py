@@ -9,12 +9,14 @@ import threading
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from . import frames, hints
+from . import frames, hints, opaque
 
 CURRENT = ContextVar('network_audit_origin', default=None)
 THREAD_ATTRIBUTE = '_network_audit_origin'
 CRON = 'cron '
-MARKS = hints.GENERATED | hints.FOREIGN
+MARKS = hints.GENERATED | hints.FOREIGN | hints.AMBIGUOUS
+# Before the name of an addon whose native code may be the caller.
+NATIVE = 'native:'
 
 
 class Origin(NamedTuple):
@@ -51,6 +53,7 @@ class Host:
 def describing(host):
     """The function from a frame to its `Origin`: a closure, because it runs at every connect of an Odoo."""
     walk, outside, new, origin = frames.walking(), frames.outside, tuple.__new__, Origin
+    plumbing, natives = frames.PLUMBING, opaque.Natives()
     current, active, get_ident = CURRENT.get, threading._active, threading.get_ident
     host_origin, host_database = host.origin, host.database
 
@@ -77,6 +80,12 @@ def describing(host):
         if not chain:
             module, file, line, function = outside(frame)
             chain.append(module)
+        if module in plumbing or ':' in module:
+            # Native code leaves no frame: who called the plumbing may be an addon's.
+            suspects = natives()
+            if suspects:
+                chain.extend(NATIVE + suspect for suspect in suspects)
+                channel |= hints.AMBIGUOUS
         name = name or host_origin()
         return new(origin, (tuple(chain), module, file, line, function, name, database, channel))
 
