@@ -67,8 +67,15 @@ def _runs_other_code(module):
     for value in list(vars(module).values()):
         members = list(vars(value).values()) if isinstance(value, type) else [value]
         for member in members:
-            code = getattr(member, '__code__', None)
-            its_own = getattr(member, '__module__', None) == module.__name__
-            if isinstance(code, types.CodeType) and its_own and not os.path.exists(code.co_filename):
+            if type(member) in (staticmethod, classmethod):
+                member = member.__func__
+            # By its exact type: other objects (a proxy, a lazy value) run code of theirs when they are asked.
+            if type(member) is types.FunctionType and member.__module__ == module.__name__ and _has_no_file(member):
                 return True
     return False
+
+
+def _has_no_file(function):
+    filename = function.__code__.co_filename
+    # A dataclass has its special methods made by the standard library.
+    return not os.path.exists(filename) and not (filename == '<string>' and function.__name__.startswith('__'))
