@@ -14,8 +14,9 @@ import odoo.http
 from odoo.addons.base.models import ir_cron
 from odoo.tools.misc import Callbacks
 
-from .core import calls, carry, frames, hints, hook
+from .core import calls, carry, frames, hints, hook, layers
 from .core.origin import CRON, CURRENT, Host, Origin
+from .core.wrapper import Wrapper
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def install():
     try:
         recorder = hook.install(OdooHost)
         carry.standard_library(recorder.describe)
+        layers.wrap_tls(recorder)
         carry.runs_later(Callbacks, 'add', recorder.describe)
         _note_what_odoo_serves(recorder)
     except Exception:
@@ -64,11 +66,11 @@ def install():
 
 
 def _note_what_odoo_serves(recorder):
-    carry.Wrapper(odoo.http.Request, '_set_request_dispatcher', _noting_route(recorder))
-    carry.Wrapper(odoo.http.Request, '_serve_static', _noting_static(recorder))
-    carry.Wrapper(odoo.http, 'borrow_request', _keeping_route)
+    Wrapper(odoo.http.Request, '_set_request_dispatcher', _noting_route(recorder))
+    Wrapper(odoo.http.Request, '_serve_static', _noting_static(recorder))
+    Wrapper(odoo.http, 'borrow_request', _keeping_route)
     # Named `ir_cron` in Odoo 17.
-    carry.Wrapper(getattr(ir_cron, 'IrCron', None) or ir_cron.ir_cron, '_callback', _noting_cron)
+    Wrapper(getattr(ir_cron, 'IrCron', None) or ir_cron.ir_cron, '_callback', _noting_cron)
 
 
 def _noting_route(recorder):

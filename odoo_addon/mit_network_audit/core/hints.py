@@ -41,6 +41,7 @@ CHANNELS = (
     *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
     *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
 )
+CHANNEL_BITS = 0x1F
 # Beside the channel: native code may have been the caller; the code came out of no file; it is not the code of the
 # module that it names.
 AMBIGUOUS = 0x20

@@ -44,7 +44,7 @@ def _events(recorder):
                 return  # a body, an answer, or the rest of a head
             sock = calls.kernel_socket(connection.sock)
             if sock is not None and family(sock) in internet:
-                claim(hints.CALL, cookie(sock), frame, method.ljust(8, b'\0') + len(piece).to_bytes(8, 'little'))
+                claim(hints.CALL, cookie(sock), frame, calls.detail(method, len(piece)))
 
         return event
 

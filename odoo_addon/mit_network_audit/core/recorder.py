@@ -5,9 +5,10 @@ One rule for fork, exec and a restart of the daemon, and nothing in a fork handl
 this process's or the daemon is gone, make a ring, connect, go on.
 """
 
+import sys
 import time
 
-from . import client, frames, hints
+from . import client, frames, hints, layers
 from .origin import Host, describing
 
 KNOWN_MAX = 8192
@@ -29,6 +30,7 @@ class Recorder:
         self._get_ident = client.unpatched('_thread', 'get_ident')
         self._lock = self._new_lock()
         self._holder = 0
+        self._knows_httpx = False
         self.ring = _NoRing
         self.link = None
         # (frame, brief) -> Origin
@@ -61,6 +63,10 @@ class Recorder:
     def _learn(self, ring, origin):
         """What an entry says about an origin: the ids of its four texts, and the byte of channel and marks."""
         site, channel = '', origin.channel
+        if not self._knows_httpx and 'httpcore' in sys.modules:
+            # It is loaded by its first connection, and something new claims to connect.
+            self._knows_httpx = True
+            layers.wrap_httpx(self)
         if origin.file:
             site = frames.site(origin.module, origin.file, origin.line, origin.function)
             channel |= hints.FOREIGN * frames.lies_elsewhere(origin.module, origin.file)
