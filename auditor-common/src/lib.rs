@@ -25,3 +25,5 @@ pub mod note; // signed text
 pub mod origin; // whose ledger it is
 #[cfg(feature = "user")]
 pub mod record; // an entry: link of the chain and leaf of the tree
+#[cfg(feature = "user")]
+pub mod verify; // rows and checkpoints -> verdict

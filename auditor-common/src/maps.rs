@@ -89,10 +89,20 @@ pub struct Settings {
     pub silence_ns: u64,
     /// User space is woken when the ring holds at least this many bytes, or for an event about a process.
     pub wake_bytes: u64,
-    /// Not zero: every `exec` on the host makes a candidate, not only those with a likely name.
-    pub audit_all_execs: u32,
+    /// Which `exec` on the host makes a candidate: one of [`candidates`].
+    pub candidates: u32,
     /// Not zero: `sock_send_length` and `sock_recv_length` are attached, so datagrams are measured.
     pub lengths: u32,
+}
+
+/// Values of [`Settings::candidates`].
+pub mod candidates {
+    /// None.
+    pub const NONE: u32 = 0;
+    /// One of a program whose name begins like Odoo's or Python's.
+    pub const LIKELY: u32 = 1;
+    /// Every one.
+    pub const ALL: u32 = 2;
 }
 
 /// Bits of [`Audited::flags`].

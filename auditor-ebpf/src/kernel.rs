@@ -63,8 +63,7 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
 
 /// Likewise: what the loader decided.
 #[unsafe(no_mangle)]
-static SETTINGS: Global<Settings> =
-    Global::new(Settings { silence_ns: 0, wake_bytes: 0, audit_all_execs: 0, lengths: 0 });
+static SETTINGS: Global<Settings> = Global::new(Settings { silence_ns: 0, wake_bytes: 0, candidates: 0, lengths: 0 });
 
 /// One field of a frozen global. Volatile, since the compiler must not believe the zeros above; one field at a time,
 /// since a volatile load of the whole would copy the whole.
@@ -93,10 +92,10 @@ pub fn wake_bytes() -> u64 {
     frozen!(SETTINGS: Settings, wake_bytes)
 }
 
-/// See [`Settings::audit_all_execs`].
+/// See [`Settings::candidates`].
 #[inline(always)]
-pub fn audit_all_execs() -> bool {
-    frozen!(SETTINGS: Settings, audit_all_execs) != 0
+pub fn candidates() -> u32 {
+    frozen!(SETTINGS: Settings, candidates)
 }
 
 /// See [`Settings::lengths`].

@@ -7,7 +7,7 @@ use crate::{
 };
 use auditor_common::{
     event::{Exec, Exit, Fork, flag, kind},
-    maps::Owner,
+    maps::{Owner, candidates},
 };
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_get_current_cgroup_id};
 
@@ -35,7 +35,8 @@ pub fn executed(task: Task, program: Program) {
         tell_exec(&current.owner, current.flags, comm, program);
         return;
     }
-    if !kernel::audit_all_execs() && !is_likely(comm) {
+    let wanted = kernel::candidates();
+    if wanted != candidates::ALL && !(wanted == candidates::LIKELY && is_likely(comm)) {
         return;
     }
     let pid_tgid = bpf_get_current_pid_tgid();

@@ -211,10 +211,12 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Watches a vendor; one of the same name is replaced.
+    /// Watches a vendor; one of the same name is replaced, in its place: the first vendor that a host fits is shown.
     pub fn watch(&mut self, vendor: Vendor) {
-        self.unwatch(&vendor.name);
-        self.vendors.push(vendor);
+        match self.vendors.iter_mut().find(|known| known.name == vendor.name) {
+            Some(known) => *known = vendor,
+            None => self.vendors.push(vendor),
+        }
     }
 
     /// Watches a vendor no more; says whether it was watched.
@@ -260,7 +262,7 @@ impl Catalogue {
     }
 
     /// The documented destinations that mean this name or address.
-    pub fn documented<'a>(&'a self, name: Option<&'a str>, address: IpAddr) -> impl Iterator<Item = &'a Entry> {
+    pub fn documented(&self, name: Option<&str>, address: IpAddr) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| {
             entry
                 .hosts

@@ -208,3 +208,120 @@ fn exit(fields: &mut Fields) -> Option<(Exit, u64)> {
     let event = Exit { header: header(fields)?, code: fields.u32()?, _pad: 0 };
     Some((event, u64::from(fields.u32()?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DecodeError, Event, decode};
+    use auditor_common::{
+        endpoint::Endpoint,
+        event::{Header, SocketKey},
+    };
+    use serde_json::{Map, Value, json};
+
+    const GOLDEN: &str = include_str!("../../tests/vectors/events.txt");
+
+    fn lines() -> impl Iterator<Item = (&'static str, Vec<u8>, Value)> {
+        GOLDEN.lines().skip(1).map(|line| {
+            let [name, hex, meaning] = line.splitn(3, " | ").collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+            (name, bytes.collect(), serde_json::from_str(meaning).unwrap())
+        })
+    }
+
+    #[test]
+    fn every_line_of_the_golden_means_what_it_says() {
+        for (name, bytes, meaning) in lines() {
+            let found = match decode(&bytes) {
+                Ok(event) => fields(&event),
+                Err(error) => json!({"refused": word(error)}),
+            };
+            assert_eq!(found, meaning, "{name}");
+        }
+    }
+
+    #[test]
+    fn any_cut_of_an_event_is_short() {
+        for (name, bytes, meaning) in lines().filter(|(_, _, meaning)| meaning.get("refused").is_none()) {
+            assert!(decode(&bytes).is_ok(), "{name} {meaning}");
+            for length in 2..bytes.len() {
+                let kind = bytes[0];
+                assert_eq!(decode(&bytes[..length]), Err(DecodeError::Short { kind, length }), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn bent_bits_are_no_panic() {
+        for (_, bytes, _) in lines() {
+            for at in 0..bytes.len() * 8 {
+                let mut bent = bytes.clone();
+                bent[at / 8] ^= 1 << (at % 8);
+                let _ = decode(&bent);
+            }
+        }
+    }
+
+    fn word(error: DecodeError) -> &'static str {
+        match error {
+            DecodeError::Short { .. } => "short",
+            DecodeError::Long { .. } => "long",
+            DecodeError::UnknownKind(_) => "kind",
+            DecodeError::UnknownLayout(_) => "layout",
+            DecodeError::Padding(_) => "padding",
+        }
+    }
+
+    fn fields(event: &Event) -> Value {
+        let more = match event {
+            Event::Connect(it) | Event::Datagram(it) => [
+                key(&it.key),
+                json!({"remote": end(&it.remote), "protocol": it.protocol, "family": it.family}),
+                json!({"previous_sent": it.previous_sent, "previous_received": it.previous_received}),
+            ]
+            .to_vec(),
+            Event::Established(it) | Event::FirstUse(it) | Event::Listen(it) => [
+                key(&it.key),
+                json!({"local": end(&it.local), "remote": end(&it.remote)}),
+                json!({"protocol": it.protocol, "family": it.family}),
+            ]
+            .to_vec(),
+            Event::Closed(it) | Event::Released(it) => [
+                key(&it.key),
+                json!({"sent": it.sent, "received": it.received, "error": it.error}),
+                json!({"state_before": it.state_before, "protocol": it.protocol}),
+            ]
+            .to_vec(),
+            Event::Fork(it) => vec![json!({
+                "child_start_ns": it.child_start_ns, "child_tgid": it.child_tgid, "parent_ns_tid": it.parent_ns_tid
+            })],
+            Event::Exec(it) => {
+                vec![json!({"comm": text(&it.comm), "filename": text(&it.filename), "arguments": it.arguments})]
+            }
+            Event::Exit(it) => vec![json!({"code": it.code})],
+        };
+        let all = std::iter::once(header(event.header())).chain(more);
+        let merged = all.flat_map(|part| part.as_object().cloned().unwrap_or_default());
+        Value::Object(merged.collect::<Map<String, Value>>())
+    }
+
+    fn header(header: &Header) -> Value {
+        let Header { kind, layout, flags, cpu, kseq, boot_ns, process_start_ns, cgroup, tgid, tid } = *header;
+        json!({
+            "kind": kind, "layout": layout, "flags": flags, "cpu": cpu, "kseq": kseq, "boot_ns": boot_ns,
+            "process_start_ns": process_start_ns, "cgroup": cgroup, "tgid": tgid, "tid": tid
+        })
+    }
+
+    fn key(key: &SocketKey) -> Value {
+        json!({"cookie": key.cookie, "generation": key.generation, "netns": key.netns})
+    }
+
+    fn end(end: &Endpoint) -> Value {
+        let hex: String = end.address.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        json!([hex, end.port])
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+    }
+}

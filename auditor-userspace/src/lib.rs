@@ -8,14 +8,17 @@ pub mod ring; // bytes out of the kernel
 pub mod decode; // bytes -> event
 pub mod flow; // event -> flow
 pub mod attribute; // flow -> who, and how we know
+pub mod catalogue; // known destinations, watched vendors
+pub mod destination; // where a flow goes
 pub mod evidence; // one thing to seal
 pub mod account; // what was numbered, what arrived, what is missing
 pub mod chain; // record -> leaf -> tree
 pub mod key; // who signs
 pub mod store; // durable, atomically
+pub mod rollup; // sums over the records
+pub mod policy; // what an instance may ask for, and what the host decides
 pub mod pipeline; // the stages, wired
 pub mod serve; // a read-only window
-pub mod catalogue; // known destinations, watched vendors
 pub mod cli; // what can be typed
 pub mod client; // asking a running daemon
 pub mod events; // records as lines for people

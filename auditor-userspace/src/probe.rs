@@ -15,7 +15,7 @@ use crate::{
 };
 use auditor_common::{
     gap::Gap,
-    maps::{Audited, Counters, Listener, Offsets, Owner, Port, Settings, Socket, audited},
+    maps::{Audited, Counters, Listener, Offsets, Owner, Port, Settings, Socket, audited, candidates},
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
@@ -37,7 +37,11 @@ pub struct Options {
     pub ring_bytes: u32,
     /// How many sockets of audited processes may be open at once.
     pub sockets: u32,
-    /// Every exec on the host makes a candidate, not only those whose name begins like Odoo's or Python's.
+    /// How many processes may be audited at once.
+    pub processes: u32,
+    /// An exec of a program whose name begins like Odoo's or Python's makes a candidate.
+    pub candidates: bool,
+    /// Every exec on the host makes a candidate.
     pub audit_all_execs: bool,
     /// A datagram flow that is silent for longer begins anew.
     pub silence_ns: u64,
@@ -45,7 +49,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { object: None, ring_bytes: 8 << 20, sockets: 1 << 16, audit_all_execs: false, silence_ns: 60_000_000_000 }
+        Self {
+            object: None,
+            ring_bytes: 8 << 20,
+            sockets: 1 << 16,
+            processes: 1 << 14,
+            candidates: true,
+            audit_all_execs: false,
+            silence_ns: 60_000_000_000,
+        }
     }
 }
 
@@ -74,9 +86,9 @@ pub struct SocketState {
 /// What did not fit into the kernel half's tables, since it was loaded. No event's number is missing for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overflows {
-    /// Sockets whose end and bytes will not be told ([`Gap::SocketTableFull`]).
+    /// How often a socket did not fit: its end and bytes are not told, nor is its first use ([`Gap::SocketTableFull`]).
     pub sockets: u64,
-    /// Children that are not followed ([`Gap::ProcessTableFull`]).
+    /// Children and candidates that are not followed ([`Gap::ProcessTableFull`]).
     pub processes: u64,
 }
 
@@ -131,7 +143,11 @@ impl Probe {
         let settings = Settings {
             silence_ns: options.silence_ns,
             wake_bytes: u64::from(options.ring_bytes / 8).min(64 << 10),
-            audit_all_execs: u32::from(options.audit_all_execs),
+            candidates: match (options.audit_all_execs, options.candidates) {
+                (true, _) => candidates::ALL,
+                (false, true) => candidates::LIKELY,
+                (false, false) => candidates::NONE,
+            },
             lengths: u32::from(lengths),
         };
         let btf = Btf::from_sys_fs().map_err(|error| ProbeError::refused("the kernel's BTF", &error))?;
@@ -141,6 +157,7 @@ impl Probe {
             .override_global("SETTINGS", &Plain(settings), true)
             .map_max_entries("RING", options.ring_bytes)
             .map_max_entries("SOCKETS", options.sockets)
+            .map_max_entries("AUDITED", options.processes)
             .load(object)
             .map_err(|error| ProbeError::refused("the programs' tables", &error))?;
         let hooks = coverage::attach_all(&mut ebpf, &btf, cgroup, lengths);

@@ -26,11 +26,11 @@ def core(name):
 
 def addon(module, source, **names):
     """Runs `source` as code of an addon; returns its globals. `module` may have dots: `vendor.models.x`."""
-    name = 'odoo.addons.' + module
-    path = f'/srv/addons/{module.replace(".", "/")}.py'
-    scope = {'__name__': name, **names}
-    exec(compile(source, path, 'exec'), scope)
-    return scope
+    loaded = types.ModuleType('odoo.addons.' + module)
+    sys.modules[loaded.__name__] = loaded
+    vars(loaded).update(names)
+    exec(compile(source, f'/srv/addons/{module.replace(".", "/")}.py', 'exec'), vars(loaded))
+    return vars(loaded)
 
 
 def calls(module, names='function, *args, **kwargs'):

@@ -1,5 +1,6 @@
 import sys
 import threading
+import types
 import unittest
 
 from support import addon, calls, core
@@ -11,14 +12,10 @@ def here():
     return frames.walk(sys._getframe(1))
 
 
-def chain(function):
-    return function()[0]
-
-
 class Walk(unittest.TestCase):
     def test_modules_are_named_once_and_nearest_first(self):
         web, vendor, mail = (calls(module) for module in ('web.controllers.main', 'vendor.models.x', 'mail.models.y'))
-        modules, shown, code, line, action = web(vendor, mail, vendor, here)
+        modules, shown, code, line, action, _ = web(vendor, mail, vendor, here)
         self.assertEqual(modules, ['vendor', 'mail', 'web'])
         self.assertEqual((shown, code.co_filename, line, action), ('vendor', '/srv/addons/vendor/models/x.py', 2, None))
 
@@ -62,6 +59,82 @@ class Walk(unittest.TestCase):
     def test_a_chain_is_bounded(self):
         functions = [calls(f'm{number}.x') for number in range(frames.CHAIN_MAX + 5)]
         self.assertEqual(len(functions[0](*functions[1:], here)[0]), frames.CHAIN_MAX)
+
+
+class Channel(unittest.TestCase):
+    def through(self, *names):
+        """The channel of a call that the vendor makes through libraries of these names, the outermost first."""
+        function = here
+        for name in reversed(names):
+            scope = {'__name__': name}
+            exec('def wrap(function):\n    return lambda: function()\n', scope)
+            function = scope['wrap'](function)
+        return core('hints').CHANNELS[calls('vendor.x')(function).channel]
+
+    def test_it_is_the_highest_layer_that_was_seen(self):
+        for names, channel in (
+            (('socket',), 'socket'),
+            (('requests.api', 'requests.sessions', 'urllib3.connectionpool', 'http.client', 'socket'), 'requests'),
+            (('zeep.client', 'requests.sessions', 'http.client'), 'requests'),
+            (('urllib.request', 'http.client'), 'urllib'),
+            (('urllib3.poolmanager', 'http.client'), 'urllib3'),
+            (('http.client',), 'http'),
+            (('smtplib', 'ssl', 'socket'), 'smtp'),
+            (('imaplib',), 'imap'),
+            (('poplib',), 'pop3'),
+            (('ssl',), 'tls'),
+            (('xmlrpc.client', 'http.client'), 'xmlrpc'),
+            (('requestsx', 'httpx2'), 'socket'),
+        ):
+            self.assertEqual(self.through(*names), channel, names)
+
+    def test_what_carries_the_request_in_is_no_channel(self):
+        scope = {'__name__': 'http.client'}
+        exec('def go(function, *args):\n    return function(*args)\n', scope)
+        self.assertEqual(scope['go'](calls('vendor.x'), here).channel, 0)
+
+
+class Marks(unittest.TestCase):
+    """Code that is not what it says."""
+
+    def setUp(self):
+        self.victim = addon('victim.models.x', 'def go(f):\n    return f()\n')
+
+    def marks(self, scope, filename):
+        exec(compile('found = f()', filename, 'exec'), scope)
+        self.assertEqual(scope['found'].module, 'victim')
+        return scope['found'].channel
+
+    def test_a_module_that_is_itself_has_no_mark(self):
+        self.assertEqual(self.victim['go'](here).channel, 0)
+
+    def test_globals_of_another_module_are_foreign(self):
+        scope = {'__name__': 'odoo.addons.victim.models.x', 'f': here}
+        self.assertEqual(self.marks(scope, '/srv/addons/victim/models/x.py'), core('hints').FOREIGN)
+        scope['__name__'] = 'odoo.addons.victim.never_loaded'
+        self.assertEqual(self.marks(scope, '/srv/addons/victim/models/x.py'), core('hints').FOREIGN)
+
+    def test_generated_code_is_marked_as_such_and_as_nothing_else(self):
+        scope = {'__name__': 'odoo.addons.victim.models.x', 'f': here}
+        for filename in ('<string>', '<decorator-gen-3>', '<frozen x>'):
+            self.assertEqual(self.marks(scope, filename), core('hints').GENERATED)
+
+    def test_a_file_in_another_addons_folder_is_elsewhere(self):
+        for module in ('victim', 'attacker'):
+            package = types.ModuleType('odoo.addons.' + module)
+            package.__path__ = ['/srv/addons/' + module]
+            sys.modules[package.__name__] = package
+            self.addCleanup(sys.modules.pop, package.__name__)
+        for path, elsewhere in (
+            ('/srv/addons/victim/models/x.py', False),
+            ('/srv/addons/attacker/models/x.py', True),
+            ('/srv/addons/attacker/lib/victim/x.py', True),
+            ('/usr/lib/python3/x.py', False),
+            ('<string>', False),
+            ('ir.actions.server(93,)', False),
+            ('', False),
+        ):
+            self.assertEqual(frames.lies_elsewhere('victim', path), elsewhere, path)
 
 
 class Outside(unittest.TestCase):

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import re
 import struct
 import sys
 import threading
@@ -58,6 +59,8 @@ class Golden(unittest.TestCase):
             ('SERVE', hints.SERVE),
         ):
             self.assertRegex(source, rf'pub const {name}: \w+ = {value};')
+        names = re.search(r'NAMES: \[&str; \d+\] = \[(.*?)\];', source, re.DOTALL)[1]
+        self.assertEqual(tuple(re.findall(r'"(\w+)"', names)), hints.CHANNELS)
         self.assertIn('pub const STRINGS_LEN: usize = 512 * 1024;', source)
         self.assertEqual(hints.STRINGS_LEN, 512 * 1024)
 

@@ -146,6 +146,29 @@ class Claims(unittest.TestCase):
             connection.close()
         self.assertNotIn(b'MARKER', os.pread(recorder.ring.fd, hints.FILE_LEN, 0))
 
+    def test_commands_of_other_protocols_are_calls_with_one_word_of_a_closed_list(self):
+        class Client:
+            sock = socket.socket()
+
+        self.addCleanup(Client.sock.close)
+        for event, piece, word in (
+            ('smtplib.send', 'mail FROM:<MARKER@x> size=9\r\n', b'MAIL'),
+            ('smtplib.send', b'MARKER is the message\r\n', None),
+            ('smtplib.send', 'rcpt TO:<MARKER@x>\r\n', None),
+            ('imaplib.send', b'ABCD1 LOGIN MARKER MARKER\r\n', b'LOGIN'),
+            ('imaplib.send', b'ABCD2 MARKER\r\n', None),
+            ('imaplib.send', b'MARKER', None),
+            ('poplib.putline', b'RETR 7', b'RETR'),
+            ('poplib.putline', b'PASS MARKER', None),
+            ('ftplib.sendcmd', 'STOR MARKER', b'STOR'),
+            ('ftplib.sendcmd', 'PASS MARKER', None),
+            ('ftplib.sendcmd', '', None),
+        ):
+            self.vendor(sys.audit, event, Client(), piece)
+            claims = self.new()
+            self.assertEqual([claim['detail'][:8].rstrip(b'\0') for claim in claims], [word] if word else [], piece)
+        self.assertNotIn(b'MARKER', os.pread(recorder.ring.fd, hints.FILE_LEN, 0))
+
     def test_what_is_no_request_head_is_no_call(self):
         for piece in (b'GET out of here', b'get / HTTP/1.1\r\n', b'SECRET / HTTP/1.1\r\n', b'', 7, b'GET', b'\xff' * 99):
             sys.audit('http.client.send', self, piece)

@@ -11,7 +11,6 @@ import json
 import pathlib
 import struct
 import sys
-import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'odoo_addon' / 'mit_network_audit'))
 
@@ -24,6 +23,9 @@ V6 = redaction.numeric('2001:db8::7')
 NAME = redaction.numeric('example.com')
 
 
+REQUESTS, SMTP = hints.CHANNELS.index('requests'), hints.CHANNELS.index('smtp')
+
+
 def call(method, length):
     return method.ljust(8, b'\0') + length.to_bytes(8, 'little')
 
@@ -32,30 +34,30 @@ def count(arguments):
     return arguments.to_bytes(16, 'little')
 
 
-# name, sequence, monotonic_ns, key, (chain, site, origin, database), detail, port, operation
+# name, sequence, monotonic_ns, key, (chain, site, origin, database), detail, port, operation, channel
 ENTRIES = [
-    ('connect to IPv4', 1, 1_000, 77, (8, 30, 60, 80), V4, 443, hints.CONNECT),
-    ('connect to IPv6', 2, 2_000, 78, (8, 30, 60, 80), V6, 443, hints.CONNECT),
-    ('connect to a name', 3, 3_000, 79, (8, 30, 0, 0), NAME, 443, hints.CONNECT),
-    ('send', 4, 4_000, 80, (8, 30, 60, 80), V4, 53, hints.SEND),
-    ('spawn', 5, 5_000, 4242, (8, 30, 60, 80), count(9), 0, hints.SPAWN),
-    ('resolve', 6, 6_000, 4242, (8, 30, 60, 80), bytes(16), 0, hints.RESOLVE),
-    ('call', 7, 7_000, 77, (8, 30, 60, 80), call(b'POST', 1234), 0, hints.CALL),
-    ('serve', 8, 8_000, 99, (8, 30, 60, 80), bytes(16), 0, hints.SERVE),
-    ('largest numbers', 2**64 - 1, 2**64 - 1, 2**64 - 1, (2**32 - 1,) * 4, b'\xff' * 16, 65535, 255),
+    ('connect to IPv4', 1, 1_000, 77, (8, 30, 60, 80), V4, 443, hints.CONNECT, REQUESTS),
+    ('connect to IPv6', 2, 2_000, 78, (8, 30, 60, 80), V6, 443, hints.CONNECT, REQUESTS | hints.GENERATED),
+    ('connect to a name', 3, 3_000, 79, (8, 30, 0, 0), NAME, 443, hints.CONNECT, SMTP | hints.FOREIGN),
+    ('send', 4, 4_000, 80, (8, 30, 60, 80), V4, 53, hints.SEND, 0),
+    ('spawn', 5, 5_000, 4242, (8, 30, 60, 80), count(9), 0, hints.SPAWN, 0),
+    ('resolve', 6, 6_000, 4242, (8, 30, 60, 80), bytes(16), 0, hints.RESOLVE, 0),
+    ('call', 7, 7_000, 77, (8, 30, 60, 80), call(b'POST', 1234), 0, hints.CALL, REQUESTS),
+    ('serve', 8, 8_000, 99, (8, 30, 60, 80), bytes(16), 0, hints.SERVE, 0),
+    ('largest numbers', 2**64 - 1, 2**64 - 1, 2**64 - 1, (2**32 - 1,) * 4, b'\xff' * 16, 65535, 255, 255),
 ]
 
 CHAIN, SITE = 'vendor_demo,mail,web', 'vendor_demo/models/x.py:12 press'
-# The same claims as a writer makes them: operation, key, chain, site, origin, database, detail, port.
+# The same claims as a writer makes them: operation, key, chain, site, origin, database, detail, port, channel.
 CLAIMS = [
-    (hints.CONNECT, 77, CHAIN, SITE, 'route /x/<int:id>', 'd1', V4, 443),
-    (hints.CONNECT, 78, CHAIN, SITE, 'route /x/<int:id>', 'd1', V6, 443),
-    (hints.CONNECT, 79, 'odoo', None, None, None, NAME, 443),
-    (hints.SEND, 80, CHAIN, SITE, 'cron 7', 'd1', V4, 53),
-    (hints.SPAWN, 4242, 'vendor_demo', 'vendor_demo/é.py:3 f', 'server-action 93', 'd2', count(9), 0),
-    (hints.RESOLVE, 4242, 'library:requests', None, 'shell', None, bytes(16), 0),
-    (hints.CALL, 77, 'vendor_other,web', SITE, 'route /x/<int:id>', 'd1', call(b'POST', 1234), 0),
-    (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0),
+    (hints.CONNECT, 77, CHAIN, SITE, 'route /x/<int:id>', 'd1', V4, 443, REQUESTS),
+    (hints.CONNECT, 78, CHAIN, SITE, 'route /x/<int:id>', 'd1', V6, 443, REQUESTS | hints.GENERATED),
+    (hints.CONNECT, 79, 'odoo', None, None, None, NAME, 443, SMTP | hints.FOREIGN),
+    (hints.SEND, 80, CHAIN, SITE, 'cron 7', 'd1', V4, 53, 0),
+    (hints.SPAWN, 4242, 'vendor_demo', 'vendor_demo/é.py:3 f', 'server-action 93', 'd2', count(9), 0, 0),
+    (hints.RESOLVE, 4242, 'library:requests', None, 'shell', None, bytes(16), 0, 0),
+    (hints.CALL, 77, 'vendor_other,web', SITE, 'route /x/<int:id>', 'd1', call(b'POST', 1234), 0, REQUESTS),
+    (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 63),
 ]
 NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
 
@@ -65,19 +67,17 @@ def key(number):
 
 
 def entry_lines():
-    for name, sequence, time, number, strings, detail, port, operation in ENTRIES:
-        raw = hints.entry(sequence, time, key(number), strings, detail, port, operation)
+    for name, sequence, time, number, *rest in ENTRIES:
+        raw = hints.entry(sequence, time, key(number), *rest)
         yield f'entry {name}', raw, as_json(raw)
     whole = hints.entry(1, 1, key(1), (8, 0, 0, 0), bytes(16), 0, hints.CONNECT)
     yield 'entry all zero', bytes(64), None
     yield 'entry with a flipped bit in its key', whole[:16] + b'\0' + whole[17:], None
     yield 'entry with a flipped bit in its checksum', whole[:63] + bytes([whole[63] ^ 1]), None
-    not_zero = whole[:59] + b'\1'
-    yield 'entry with a byte that should be zero', not_zero + struct.pack('<I', zlib.crc32(not_zero)), None
 
 
 def as_json(raw):
-    sequence, time, number, *strings, detail, port, operation, _ = struct.unpack('<QQQ4I16sHBB', raw[:60])
+    sequence, time, number, *strings, detail, port, operation, channel = struct.unpack('<QQQ4I16sHBB', raw[:60])
     return {
         'sequence': sequence,
         'monotonic_ns': time,
@@ -86,6 +86,7 @@ def as_json(raw):
         'detail': detail.hex(),
         'port': port,
         'operation': operation,
+        'channel': channel,
     }
 
 
@@ -96,9 +97,9 @@ def ring_lines():
     ticks = iter(range(1_000, 1_000_000, 1_000))
     write, _, _ = hints.writing(memory, lambda: next(ticks))
     intern = hints.interning(memory)
-    for operation, number, chain, site, origin, database, detail, port in CLAIMS:
+    for operation, number, chain, site, origin, database, detail, port, channel in CLAIMS:
         ids = [intern(text) if text else 0 for text in (chain, site, origin, database)]
-        write(operation, key(number), *ids, detail, port)
+        write(operation, key(number), *ids, detail, port, channel)
     used = int.from_bytes(memory[hints.STRINGS_USED_AT : hints.STRINGS_USED_AT + 8], 'little')
     entries = memory[hints.HEADER_LEN : hints.HEADER_LEN + len(CLAIMS) * hints.ENTRY_LEN]
     yield 'ring header', bytes(memory[:80]), {'pid': 4711, 'boot_id': BOOT_ID.hex(), 'head': len(CLAIMS)}
@@ -107,7 +108,7 @@ def ring_lines():
     yield 'ring strings', bytes(strings), [found(*claim) for claim in CLAIMS]
 
 
-def found(operation, number, chain, site, origin, database, detail, port):
+def found(operation, number, chain, site, origin, database, detail, port, channel):
     address = None
     if operation in (hints.CONNECT, hints.SEND) and any(detail):
         octets = detail[12:] if detail[:12] == bytes(10) + b'\xff\xff' else detail
@@ -121,6 +122,10 @@ def found(operation, number, chain, site, origin, database, detail, port):
         'database': database,
         'method': detail[:8].rstrip(b'\0').decode() if operation == hints.CALL else None,
         'remote': address,
+        # A channel of a newer addon is at least a socket.
+        'channel': dict(enumerate(hints.CHANNELS)).get(channel & 63, 'socket'),
+        'generated': bool(channel & hints.GENERATED),
+        'foreign': bool(channel & hints.FOREIGN),
         'arguments': int.from_bytes(detail[:8], 'little') if operation == hints.SPAWN else 0,
         'piece_len': int.from_bytes(detail[8:], 'little') if operation == hints.CALL else 0,
     }

@@ -190,6 +190,7 @@ fn claimed(timed: &Timed) -> Claimed {
         origin: claim.origin.as_ref().map(Rc::clone),
         database: claim.database.as_ref().map(Rc::clone),
         address: claim.remote(),
+        marks: claim.marks,
     }
 }
 

@@ -13,7 +13,9 @@ use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 
 use auditor_common::endpoint::Endpoint;
-use auditor_common::hint::{ENTRIES, ENTRY_LEN, Entry, FILE_LEN, HEADER_LEN, MAGIC, VERSION, header, operation};
+use auditor_common::hint::{
+    ENTRIES, ENTRY_LEN, Entry, FILE_LEN, HEADER_LEN, MAGIC, VERSION, channel, header, mark, operation,
+};
 use strings::Strings;
 
 /// Entries that were announced and not whole yet, of which a ring may owe us this many.
@@ -71,8 +73,20 @@ pub struct Claim {
     pub origin: Option<Rc<str>>,
     /// Database.
     pub database: Option<Rc<str>>,
+    /// What the hook noticed about the code that it names.
+    pub marks: Marks,
     detail: [u8; 16],
     port: u16,
+    channel: u8,
+}
+
+/// What the hook noticed about the code that it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// It came out of no file.
+    pub generated: bool,
+    /// Its globals are not those of the module that they name, or it lies in another module's folder.
+    pub foreign: bool,
 }
 
 impl Claim {
@@ -87,9 +101,18 @@ impl Claim {
             site: None,
             origin: None,
             database: None,
+            marks: Marks::default(),
             detail: [0; 16],
             port: 0,
+            channel: channel::SOCKET,
         }
+    }
+
+    /// Through what the call was made: the highest layer that was seen.
+    #[must_use]
+    pub fn channel(&self) -> &'static str {
+        // A channel of a newer addon is at least a socket.
+        channel::NAMES.get(usize::from(self.channel)).copied().unwrap_or(channel::NAMES[0])
     }
 
     /// Where to, for [`Operation::Connect`] and [`Operation::Send`]; `None` if it was given as a name, or as the
@@ -101,7 +124,7 @@ impl Claim {
         (has_one && endpoint.octets().iter().any(|&byte| byte != 0)).then_some(endpoint)
     }
 
-    /// The request method of an [`Operation::Call`].
+    /// The request method, or the command, of an [`Operation::Call`].
     #[must_use]
     pub fn method(&self) -> Option<&str> {
         if self.operation != Operation::Call {
@@ -319,8 +342,13 @@ impl RingReader {
             site,
             origin,
             database,
+            marks: Marks {
+                generated: entry.channel & mark::GENERATED != 0,
+                foreign: entry.channel & mark::FOREIGN != 0,
+            },
             detail: entry.detail,
             port: entry.port,
+            channel: entry.channel & channel::BITS,
         });
     }
 }
@@ -346,7 +374,7 @@ fn judge(raw: &[u8; ENTRY_LEN], sequence: u64) -> Slot {
 /// An entry, if its checksum fits.
 #[must_use]
 pub fn decode(raw: &[u8; ENTRY_LEN]) -> Option<Entry> {
-    if crc32fast::hash(&raw[..60]) != u32::from_le_bytes(take(raw, 60)) || raw[59] != 0 {
+    if crc32fast::hash(&raw[..60]) != u32::from_le_bytes(take(raw, 60)) {
         return None;
     }
     Some(Entry {
@@ -360,6 +388,7 @@ pub fn decode(raw: &[u8; ENTRY_LEN]) -> Option<Entry> {
         detail: take(raw, 40),
         port: u16::from_le_bytes(take(raw, 56)),
         operation: raw[58],
+        channel: raw[59],
     })
 }
 

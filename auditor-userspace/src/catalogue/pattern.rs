@@ -42,6 +42,16 @@ impl HostPattern {
         matches!(self, Self::Net(net) if net.contains(&address))
     }
 
+    /// Whether one name or one address is meant.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Name(_) => true,
+            Self::Below(_) => false,
+            Self::Net(net) => net.prefix_len() == net.max_prefix_len(),
+        }
+    }
+
     /// Whether this one means something that the other means as well.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {

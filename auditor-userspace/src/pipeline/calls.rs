@@ -34,6 +34,7 @@ impl Pipeline {
             origin: claim.origin.clone(),
             database: claim.database.clone(),
             address: None,
+            marks: claim.marks,
         };
         let attribution = match flow {
             Some(_) => attribute::labelled(&claimed, Label::Matched, reason::COOKIE),
@@ -45,7 +46,7 @@ impl Pipeline {
                 sample: Sample { boot_ns: call.boot_ns, cpu: None, kseq: None },
                 flow,
                 cookie: claim.key,
-                channel: if serves { "serve" } else { "http" }.into(),
+                channel: if serves { "serve" } else { claim.channel() }.into(),
                 method: claim.method().map(str::to_owned),
                 attribution,
                 process,

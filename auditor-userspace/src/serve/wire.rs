@@ -53,8 +53,10 @@ pub fn time(wall_ns: u64) -> String {
     humantime::format_rfc3339_micros(at).to_string()
 }
 
-/// When it happened: the record's own time, moved back to the kernel's sample where there is one.
-fn event_wall_ns(head: &Head, body: &Body) -> u64 {
+/// When it happened, CLOCK_REALTIME nanoseconds: the record's own time, moved back to the kernel's sample where there
+/// is one.
+#[must_use]
+pub fn event_wall_ns(head: &Head, body: &Body) -> u64 {
     let sample = match body {
         Body::FlowOpened(flow) => &flow.sample,
         Body::FlowTraffic(flow) => &flow.sample,

@@ -38,6 +38,14 @@ RESOLVE = 4
 CALL = 5
 SERVE = 6
 
+CHANNELS = (
+    *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
+    *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
+)
+# Beside the channel: the code came out of no file; it is not the code of the module that it names.
+GENERATED = 0x40
+FOREIGN = 0x80
+
 HEAD = struct.Struct('<8sII16s')
 COUNTERS = struct.Struct('<4Q')
 STRINGS = struct.Struct('<2Q')
@@ -56,9 +64,9 @@ def boot_id():
         return bytes(16)
 
 
-def entry(sequence, monotonic_ns, key, strings, detail, port, operation):
+def entry(sequence, monotonic_ns, key, strings, detail, port, operation, channel=0):
     """The 64 bytes of one claim; `strings` are the ids of chain, site, origin and database."""
-    body = ENTRY.pack(sequence, monotonic_ns, key, *strings, detail, port, operation, 0)
+    body = ENTRY.pack(sequence, monotonic_ns, key, *strings, detail, port, operation, channel)
     return body + CHECKSUM.pack(zlib.crc32(body))
 
 
@@ -104,11 +112,11 @@ def writing(memory, monotonic_ns=time.monotonic_ns):
     next_sequence = itertools.count(1).__next__
     newest = heartbeat = dropped = failures = 0
 
-    def write(operation, key, chain, site, origin, database, detail=NO_DETAIL, port=0):
+    def write(operation, key, chain, site, origin, database, detail=NO_DETAIL, port=0, channel=0):
         nonlocal newest, heartbeat
         sequence = next_sequence()
         heartbeat = monotonic_ns()
-        body = pack(sequence, heartbeat, key, chain, site, origin, database, detail, port, operation, 0)
+        body = pack(sequence, heartbeat, key, chain, site, origin, database, detail, port, operation, channel)
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
         memory[at : at + ENTRY_LEN] = body + checksum(crc32(body))
         if sequence > newest:

@@ -9,11 +9,12 @@ import threading
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from . import frames
+from . import frames, hints
 
 CURRENT = ContextVar('network_audit_origin', default=None)
 THREAD_ATTRIBUTE = '_network_audit_origin'
 CRON = 'cron '
+MARKS = hints.GENERATED | hints.FOREIGN
 
 
 class Origin(NamedTuple):
@@ -28,6 +29,8 @@ class Origin(NamedTuple):
     # "route /x/<id>", "cron 7", "server-action 93", "shell".
     name: str = None
     database: str = None
+    # Through what, and what was noticed about the code: see `hints.CHANNELS` and beside it.
+    channel: int = 0
 
 
 class Host:
@@ -51,7 +54,7 @@ def describing(host):
     host_origin, host_database = host.origin, host.database
 
     def describe(frame, brief=False):
-        chain, module, code, line, action = walk(frame, brief)
+        chain, module, code, line, action, channel = walk(frame, brief)
         # Not `current_thread`, which makes an object for a thread that Python did not start.
         thread = active.get(get_ident())
         carried = current() or (thread and thread.__dict__.get(THREAD_ATTRIBUTE))
@@ -60,6 +63,7 @@ def describing(host):
         if carried:
             if not chain:
                 module, code, line = carried.module, carried.code, carried.line
+                channel |= carried.channel & MARKS
             chain.extend(m for m in carried.chain if m not in chain)
             name = carried.name
             database = database or carried.database
@@ -69,6 +73,6 @@ def describing(host):
         if not chain:
             module, code, line = outside(frame)
             chain.append(module)
-        return new(Origin, (tuple(chain), module, code, line, name or host_origin(), database))
+        return new(Origin, (tuple(chain), module, code, line, name or host_origin(), database, channel))
 
     return describe

@@ -300,7 +300,7 @@ fn entries_are_read_as_the_golden_says() {
                 "sequence": entry.sequence, "monotonic_ns": entry.monotonic_ns, "key": entry.key,
                 "chain": entry.chain, "site": entry.site, "origin": entry.origin, "database": entry.database,
                 "detail": entry.detail.map(|byte| format!("{byte:02x}")).concat(), "port": entry.port,
-                "operation": entry.operation,
+                "operation": entry.operation, "channel": entry.channel,
             })
         });
         assert_eq!(found.unwrap_or_default(), *expected, "{name}");
@@ -333,6 +333,7 @@ fn as_json(claim: &Claim) -> serde_json::Value {
         "key": claim.key, "chain": claim.chain.iter().map(|module| &**module).collect::<Vec<_>>(),
         "site": claim.site.as_deref(), "origin": claim.origin.as_deref(), "database": claim.database.as_deref(),
         "method": claim.method(), "arguments": claim.arguments(), "piece_len": claim.piece_len(),
+        "channel": claim.channel(), "generated": claim.marks.generated, "foreign": claim.marks.foreign,
         "remote": claim.remote().map(|remote| format!("{:?}:{}", remote.octets(), remote.port)),
     })
 }
