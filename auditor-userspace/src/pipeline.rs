@@ -120,6 +120,11 @@ impl Pipeline {
         }
     }
 
+    /// The first look at the system: what runs already is audited when this returns.
+    pub fn begin(&mut self) -> anyhow::Result<()> {
+        self.look(clock::now())
+    }
+
     /// Records until `stop` is set, then stops in good order.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         let mut more = false;
