@@ -13,5 +13,6 @@ pub mod events;
 pub mod evidence; // one thing to seal
 pub mod flow; // events -> flows
 pub mod policy; // what may be asked for, and what the host's floor decides
+pub mod report; // sums -> verdict
 pub mod rollup; // records -> sums
 pub mod serve; // a read-only window // records as lines for people

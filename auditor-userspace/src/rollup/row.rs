@@ -138,10 +138,24 @@ impl Key {
         self.name().map(str::to_owned).or_else(|| self.remote.map(|(address, _)| network(address)))
     }
 
-    /// The best name. A look-up's answer comes before what the client wrote, and a claim comes last.
+    /// How the name that is shown became known.
+    #[must_use]
+    pub fn named_by(&self) -> Option<&'static str> {
+        self.best().map(|name| match name.source {
+            NameSource::Dns => "dns",
+            NameSource::Sni => "sni",
+            NameSource::Claim => "claim",
+        })
+    }
+
     fn name(&self) -> Option<&str> {
+        self.best().map(|name| &*name.text)
+    }
+
+    /// The best name. A look-up's answer comes before what the client wrote, and a claim comes last.
+    fn best(&self) -> Option<&Name> {
         let sni = |name: &Name| self.names.iter().any(|it| it.source == NameSource::Sni && it.text == name.text);
-        self.names.iter().max_by_key(|name| (name.source, sni(name))).map(|name| &*name.text)
+        self.names.iter().max_by_key(|name| (name.source, sni(name)))
     }
 }
 
