@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::Scope;
 use super::reason::Moment;
 use crate::destination::Class;
-use crate::rollup::row::{Row, Sums, Tally};
+use crate::rollup::row::{Key, Row, Sums, Tally};
 use crate::serve::wire;
 
 /// At most this many destinations, and as many modules, are listed.
@@ -64,6 +64,8 @@ pub struct Share {
 pub struct DestinationLine {
     /// A name, or an address.
     pub destination: String,
+    /// `in` or `out`.
+    pub direction: String,
     /// How the name became known; `None` for an address.
     pub named_by: Option<String>,
     /// The port; `None` where it says nothing.
@@ -165,7 +167,7 @@ pub(super) fn shares(scope: &Scope<'_>) -> Vec<Share> {
     by.into_iter()
         .map(|((class, inbound), sums)| Share {
             class,
-            direction: if inbound { "in".into() } else { "out".into() },
+            direction: direction(inbound),
             operations: sums.operations.count,
             sent: sums.sent,
             received: sums.received,
@@ -176,23 +178,32 @@ pub(super) fn shares(scope: &Scope<'_>) -> Vec<Share> {
 
 /// The destinations, watched ones first, then those that are explained least; and how many are left out.
 pub(super) fn destinations(scope: &Scope<'_>) -> (Vec<DestinationLine>, u64) {
-    let mut lines: BTreeMap<(Class, String, Option<u16>, u16), (&Row<'_>, Sums, BTreeSet<&str>)> = BTreeMap::new();
+    struct Line<'a> {
+        row: &'a Row<'a>,
+        sums: Sums,
+        modules: BTreeSet<&'a str>,
+    }
+    let mut lines: BTreeMap<_, Line<'_>> = BTreeMap::new();
     for row in &scope.rows {
         let (Some(class), Some(key)) = (row.about.class, row.key) else { continue };
         if row.about.inbound && row.about.vendor.is_none() {
             continue;
         }
         let port = key.remote.map(|(_, port)| port).filter(|_| !key.inbound);
-        let line =
-            lines.entry((class, key.display(), port, key.protocol)).or_insert((row, Sums::default(), BTreeSet::new()));
-        line.1.merge(row.sums);
-        line.2.extend(row.module());
+        let line = lines.entry((class, key.display(), port, key.protocol, key.inbound)).or_insert_with(|| Line {
+            row,
+            sums: Sums::default(),
+            modules: BTreeSet::new(),
+        });
+        line.sums.merge(row.sums);
+        line.modules.extend(row.module());
     }
     let mut lines: Vec<DestinationLine> = lines
         .into_iter()
-        .map(|((class, destination, port, protocol), (row, sums, modules))| DestinationLine {
+        .map(|((class, destination, port, protocol, inbound), Line { row, sums, modules })| DestinationLine {
             destination,
-            named_by: row.key.and_then(|key| key.named_by()).map(str::to_owned),
+            direction: direction(inbound),
+            named_by: row.key.and_then(Key::named_by).map(str::to_owned),
             port,
             protocol: wire::protocol(protocol),
             class,
@@ -227,10 +238,10 @@ const fn rank(class: Class) -> u8 {
 
 /// The modules that call out, the busiest first; and how many are left out.
 pub(super) fn modules(scope: &Scope<'_>) -> (Vec<ModuleLine>, u64) {
-    let mut lines: BTreeMap<(&str, Option<&str>), (Sums, BTreeSet<String>)> = BTreeMap::new();
+    let mut lines: BTreeMap<_, (Sums, BTreeSet<String>)> = BTreeMap::new();
     for row in scope.rows.iter().filter(|row| !row.about.inbound) {
         let Some(key) = row.key else { continue };
-        let line = lines.entry((&key.instance, key.module.as_deref())).or_default();
+        let line = lines.entry((&*key.instance, key.module.as_deref())).or_default();
         line.0.merge(row.sums);
         line.1.insert(key.display());
     }
@@ -279,6 +290,10 @@ pub(super) fn hours(scope: &Scope<'_>) -> Vec<HourLine> {
             received,
         })
         .collect()
+}
+
+fn direction(inbound: bool) -> String {
+    if inbound { "in".to_owned() } else { "out".to_owned() }
 }
 
 fn moment(ns: u64) -> Option<Moment> {

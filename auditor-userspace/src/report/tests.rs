@@ -32,7 +32,7 @@ fn each_case_has_its_verdict_and_its_reasons() {
 #[test]
 fn the_table_has_every_rule_and_every_benign_thing() {
     let all = cases(CASES);
-    let text: String = all.iter().flat_map(|case| &case.lines).map(|line| format!("{line}\n")).collect();
+    let lines: Vec<&str> = all.iter().flat_map(|case| &case.lines).copied().collect();
     for rule in [
         "alarm store_violated",
         "alarm records_missing",
@@ -65,7 +65,7 @@ fn the_table_has_every_rule_and_every_benign_thing() {
         "note forgotten",
         "note waiting",
     ] {
-        assert!(text.lines().any(|line| line.starts_with(&format!("{rule} "))), "no case has {rule}");
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{rule} "))), "no case has {rule}");
     }
     let benign = all.iter().filter(|case| case.name.starts_with("benign: ")).count();
     assert!(benign >= 20, "{benign}");

@@ -10,6 +10,7 @@ use crate::serve::wire;
 
 /// At most this many destinations and modules are shown; the JSON has more.
 const SHOWN: usize = 10;
+const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /// The whole screen.
 #[must_use]
@@ -204,7 +205,6 @@ fn bytes(bytes: u64, unmeasured: u64) -> String {
     if bytes == 0 && unmeasured > 0 {
         return "?".to_owned();
     }
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let (mut amount, mut unit) = (bytes as f64, 0);
     while amount >= 1000.0 && unit + 1 < UNITS.len() {
         amount /= 1024.0;

@@ -201,7 +201,10 @@ impl Other {
     /// What remains of this key.
     #[must_use]
     pub fn of(key: &Key, knowledge: &Knowledge) -> Self {
-        let found = key.destination(knowledge);
+        Self::with(key, key.destination(knowledge))
+    }
+
+    fn with(key: &Key, found: Option<Destination<'_>>) -> Self {
         Self {
             instance: Arc::clone(&key.instance),
             class: found.map(|found| found.place.class()),
@@ -235,8 +238,9 @@ impl<'a> Row<'a> {
     /// A line, with its class as it is known now.
     #[must_use]
     pub fn of(hour_ns: u64, key: &'a Key, sums: &'a Sums, knowledge: &'a Knowledge) -> Self {
-        let place = key.destination(knowledge).map(|found| found.place);
-        Self { hour_ns, key: Some(key), about: Other::of(key, knowledge), place, sums }
+        let found = key.destination(knowledge);
+        let place = found.map(|found| found.place);
+        Self { hour_ns, key: Some(key), about: Other::with(key, found), place, sums }
     }
 
     /// What was folded.
