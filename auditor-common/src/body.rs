@@ -3,7 +3,12 @@
 //! Schema 1. Keys are never used again for something else; a reader refuses keys and classes it does not know.
 //! `None` is CBOR `null` and means "not measured" or "nobody says", never zero.
 
+mod decode;
+mod encode;
+pub mod schema; // the same as tables
+
 use crate::endpoint::Endpoint;
+use crate::record::EntryType;
 
 /// The schema that this file describes.
 pub const SCHEMA: u16 = 1;
@@ -24,6 +29,10 @@ pub mod class {
     pub const RUN_START: u32 = 1;
     /// RUN: the daemon stopped in good order.
     pub const RUN_STOP: u32 = 2;
+    /// RUN: the operator has seen a declared loss.
+    pub const RUN_ACK: u32 = 3;
+    /// RUN: the daemon verified its own store.
+    pub const RUN_CHECK: u32 = 4;
 }
 
 /// The kernel's sample that a record stands on. Keys 1 to 3 of every EVENT body.
@@ -71,6 +80,20 @@ pub enum Label {
     SelfReported = 2,
     /// A claim of that very process for that very socket, or for the spawn that started the child.
     Matched = 3,
+}
+
+impl Label {
+    /// The label with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Absent,
+            1 => Self::Inferred,
+            2 => Self::SelfReported,
+            3 => Self::Matched,
+            _ => return None,
+        })
+    }
 }
 
 /// Whose call it was, as far as anybody says.
@@ -139,6 +162,22 @@ pub enum FlowEnd {
     NotWatched = 6,
 }
 
+impl FlowEnd {
+    /// The end with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Closed,
+            2 => Self::Error,
+            3 => Self::NotEstablished,
+            4 => Self::Idle,
+            5 => Self::Replaced,
+            6 => Self::NotWatched,
+            _ => return None,
+        })
+    }
+}
+
 /// A flow ended (class 2), or goes on (class 3, `end` is `None`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowTraffic {
@@ -193,6 +232,20 @@ pub enum ProcessChange {
     Executed = 3,
     /// It ended.
     Exited = 4,
+}
+
+impl ProcessChange {
+    /// The change with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Found,
+            2 => Self::Forked,
+            3 => Self::Executed,
+            4 => Self::Exited,
+            _ => return None,
+        })
+    }
 }
 
 /// An audited process changed (class 5).
@@ -310,6 +363,131 @@ pub struct Seal {
     pub end_of_epoch: bool,
 }
 
+/// The operator has seen a declared loss (RUN, class 3). It ends the alarm, and takes nothing back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// Key 1. `seq` of the record that declares it.
+    pub record: u64,
+    /// Key 2. Who says so: user name and number.
+    pub actor: String,
+    /// Key 3. What the operator had to say.
+    pub note: String,
+}
+
+/// The daemon verified its own store (RUN, class 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Key 1. Up to which size.
+    pub size: u64,
+    /// Key 2. The verifier's exit code.
+    pub exit: u8,
+    /// Key 3. Its sentence.
+    pub summary: String,
+}
+
+/// The next epoch's key (ROTATE): the last record but one of its epoch, before the last seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// Key 1. Number of the epoch that begins after the seal.
+    pub epoch: u32,
+    /// Key 2. Its Ed25519 public key.
+    pub key: [u8; 32],
+    /// Key 3. `hour`, `start`, `demand`.
+    pub reason: String,
+}
+
+/// What may be removed, from now on (POLICY).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Key 1. Records older than this may be removed, nanoseconds.
+    pub keep_ns: u64,
+    /// Key 2. Old records may be removed when the store is larger, bytes.
+    pub max_bytes: u64,
+    /// Key 3. But never younger ones than this, nanoseconds.
+    pub min_ns: u64,
+    /// Key 4. Who decided: user name and number, or `default`.
+    pub actor: String,
+}
+
+/// One line of the stream table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// First element of the array.
+    pub tag: [u8; 16],
+    /// Second: number of its last record within the stream.
+    pub last_n: u64,
+    /// Third: `seq` of that record.
+    pub last_seq: u64,
+}
+
+/// The head of the ledger is removed by policy (PRUNE). Sealed before anything is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Key 1. First record that is kept.
+    pub min_index: u64,
+    /// Key 2. Root of the tree of that size.
+    pub root: [u8; 32],
+    /// Key 3. Its compact range, largest subtree first.
+    pub range: Vec<[u8; 32]>,
+    /// Key 4. How many records this removes.
+    pub removed: u64,
+    /// Key 5. When the oldest of them was appended, CLOCK_REALTIME nanoseconds.
+    pub oldest_wall_ns: u64,
+    /// Key 6. When the newest of them was appended.
+    pub newest_wall_ns: u64,
+    /// Key 7. `seq` of the POLICY that allows it.
+    pub policy: u64,
+    /// Key 8. SHA-256 of an archive of what is removed; `None` if there is none.
+    pub archive: Option<[u8; 32]>,
+    /// Key 9. Who asked: user name and number, or `schedule`.
+    pub actor: String,
+    /// Key 10. The stream table at that size, in the order of the tags.
+    pub streams: Vec<StreamEnd>,
+}
+
+/// The wall clock was set (CLOCK): the only record whose `wall_ns` may be smaller than the one before in its run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockStep {
+    /// Key 1. What the wall clock would have said without the step, CLOCK_REALTIME nanoseconds.
+    pub before_wall_ns: u64,
+    /// Key 2. What it said.
+    pub after_wall_ns: u64,
+}
+
+/// A part of the ledger is handed to somebody (EXPORT). Sealed before it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// Key 1. Random.
+    pub id: [u8; 16],
+    /// Key 2. What the one who asked wants to find again.
+    pub nonce: Option<Vec<u8>>,
+    /// Key 3. First record.
+    pub first: u64,
+    /// Key 4. Last record.
+    pub last: u64,
+    /// Key 5. SHA-256 of the filter; `None` if there is none.
+    pub filter: Option<[u8; 32]>,
+    /// Key 6. Who asked: user name and number.
+    pub actor: String,
+}
+
+/// This ledger goes on where another was cut (RECOVER): the second record of every later incarnation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recover {
+    /// Key 1. Origin of the ledger before.
+    pub origin: String,
+    /// Key 2. How many of its records are there, as far as the daemon could read; `None` if it could not.
+    pub found_size: Option<u64>,
+    /// Key 3. The root of the tree of that size.
+    pub found_root: Option<[u8; 32]>,
+    /// Key 4. The newest checkpoint of it that is known, as a signed note; `None` if none is known.
+    pub known: Option<String>,
+    /// Key 5. How many signed records are missing; `None` if that cannot be known.
+    pub missing: Option<u64>,
+    /// Key 6. What was found, in a sentence. It cannot say whether somebody cut, or a disk lost.
+    pub cause: String,
+}
+
 /// Any record's content, by type and class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -338,4 +516,133 @@ pub enum Body {
     RunStart(RunStart),
     /// RUN, class 2.
     RunStop(RunStop),
+    /// RUN, class 3.
+    Ack(Ack),
+    /// RUN, class 4.
+    Checked(Checked),
+    /// ROTATE.
+    Rotate(Rotate),
+    /// POLICY.
+    Policy(Policy),
+    /// PRUNE.
+    Prune(Prune),
+    /// CLOCK.
+    Clock(ClockStep),
+    /// EXPORT.
+    Export(Export),
+    /// RECOVER.
+    Recover(Recover),
 }
+
+impl Body {
+    /// The type of the entry that holds it.
+    #[must_use]
+    pub const fn entry_type(&self) -> EntryType {
+        match self {
+            Self::Genesis { .. } => EntryType::Genesis,
+            Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) => EntryType::Event,
+            Self::Seal(_) => EntryType::Seal,
+            Self::Loss(_) => EntryType::Loss,
+            Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) => EntryType::Run,
+            Self::Rotate(_) => EntryType::Rotate,
+            Self::Policy(_) => EntryType::Policy,
+            Self::Prune(_) => EntryType::Prune,
+            Self::Clock(_) => EntryType::Clock,
+            Self::Export(_) => EntryType::Export,
+            Self::Recover(_) => EntryType::Recover,
+        }
+    }
+
+    /// The class of the entry that holds it.
+    #[must_use]
+    pub const fn class(&self) -> u32 {
+        match self {
+            Self::Genesis { .. }
+            | Self::Seal(_)
+            | Self::Loss(_)
+            | Self::Rotate(_)
+            | Self::Policy(_)
+            | Self::Prune(_)
+            | Self::Clock(_)
+            | Self::Export(_)
+            | Self::Recover(_) => 0,
+            Self::FlowOpened(_) => class::FLOW_OPENED,
+            Self::FlowTraffic(FlowTraffic { end: Some(_), .. }) => class::FLOW_ENDED,
+            Self::FlowTraffic(FlowTraffic { end: None, .. }) => class::FLOW_INTERIM,
+            Self::Call(_) => class::CALL,
+            Self::Process(_) => class::PROCESS,
+            Self::RunStart(_) => class::RUN_START,
+            Self::RunStop(_) => class::RUN_STOP,
+            Self::Ack(_) => class::RUN_ACK,
+            Self::Checked(_) => class::RUN_CHECK,
+        }
+    }
+}
+
+/// Why bytes are not a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// No such class of that type in this version.
+    Unknown {
+        /// The entry's type.
+        kind: EntryType,
+        /// The entry's class.
+        class: u32,
+    },
+    /// Not CBOR, cut off, or another kind of value than the schema has there.
+    Malformed,
+    /// Not in the one form that deterministic CBOR has.
+    NotCanonical,
+    /// A map or an array with more or fewer elements than the schema has.
+    Count {
+        /// What the schema says.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// Another key where this one must be.
+    Key {
+        /// The key that must be there.
+        expected: u8,
+    },
+    /// A value outside of what its key may hold.
+    Value,
+    /// Bytes after the end of the body.
+    Trailing,
+    /// One of the above, in the value of this key.
+    In {
+        /// The key's word.
+        field: &'static str,
+        /// What is wrong.
+        error: Box<BodyError>,
+    },
+}
+
+impl BodyError {
+    fn within(self, field: &schema::Field) -> Self {
+        Self::In { field: field.name, error: Box::new(self) }
+    }
+}
+
+impl From<minicbor::decode::Error> for BodyError {
+    fn from(_: minicbor::decode::Error) -> Self {
+        Self::Malformed
+    }
+}
+
+impl std::fmt::Display for BodyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown { kind, class } => write!(f, "{} has no class {class} in this version", kind.name()),
+            Self::Malformed => write!(f, "not the CBOR that its schema has there"),
+            Self::NotCanonical => write!(f, "not in the one form that deterministic CBOR has"),
+            Self::Count { expected, found } => write!(f, "{found} elements where the schema has {expected}"),
+            Self::Key { expected } => write!(f, "another key where {expected} must be"),
+            Self::Value => write!(f, "a value that the schema does not allow"),
+            Self::Trailing => write!(f, "bytes after its end"),
+            Self::In { field, error } => write!(f, "{field}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}

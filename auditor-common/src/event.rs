@@ -164,12 +164,18 @@ pub struct Fork {
 
 /// [`kind::EXEC`].
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exec {
     /// The process, as the new program.
     pub header: Header,
     /// `task->comm`, NUL-padded.
     pub comm: [u8; 16],
+    /// The program's file as it was asked for, NUL-padded; a longer path is cut. Not absolute if it was not asked for so.
+    pub filename: [u8; 120],
+    /// How many arguments it was started with, its own name included.
+    pub arguments: u32,
+    /// Always zero.
+    pub _pad: u32,
 }
 
 /// [`kind::EXIT`].
@@ -191,6 +197,6 @@ const _: () = {
     assert!(size_of::<Established>() == 120, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Closed>() == 88, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Fork>() == 64, "layout is an agreement: see FORMAT.md");
-    assert!(size_of::<Exec>() == 64, "layout is an agreement: see FORMAT.md");
+    assert!(size_of::<Exec>() == 192, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Exit>() == 56, "layout is an agreement: see FORMAT.md");
 };

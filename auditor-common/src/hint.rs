@@ -64,10 +64,46 @@ pub mod operation {
     pub const SPAWN: u8 = 3;
     /// A name is about to be looked up; the key is the thread.
     pub const RESOLVE: u8 = 4;
-    /// A request head is about to be sent (`http.client.send`); the key is the cookie, the detail the method.
+    /// A request head or command is about to be sent (`http.client.send`, `smtplib.send`, …); the key is the cookie,
+    /// the detail the method.
     pub const CALL: u8 = 5;
     /// A request was accepted: the key is the cookie of the accepted socket.
     pub const SERVE: u8 = 6;
+}
+
+/// Through what a call was made: values of the low six bits of the byte at 59. The highest layer that was seen on the
+/// stack above the first module; append-only.
+pub mod channel {
+    /// A socket, and nothing above it that is known here.
+    pub const SOCKET: u8 = 0;
+    /// The bits of the byte that hold the channel.
+    pub const BITS: u8 = 0x3f;
+    /// The channels' names, by their numbers.
+    pub const NAMES: [&str; 15] = [
+        "socket",
+        "requests",
+        "httpx",
+        "urllib",
+        "urllib3",
+        "http",
+        "smtp",
+        "imap",
+        "pop3",
+        "ftp",
+        "tls",
+        "websocket",
+        "xmlrpc",
+        "aiohttp",
+        "ldap",
+    ];
+}
+
+/// What the hook noticed about the code that it names: the high bits of the byte at 59.
+pub mod mark {
+    /// The code came out of no file (`<string>`, `<decorator-gen-3>`).
+    pub const GENERATED: u8 = 0x40;
+    /// The globals are not those of the module that they name, or the code lies in another module's folder.
+    pub const FOREIGN: u8 = 0x80;
 }
 
 /// One claim.
@@ -81,11 +117,11 @@ pub mod operation {
 /// 32  u32  origin: "route /x/<id>", "cron 7", "server-action 93", "shell"    (string id)
 /// 36  u32  database                                                          (string id)
 /// 40  16B  detail: for CONNECT and SEND the address (IPv4 as ::ffff:a.b.c.d, all zero if it was a name);
-///          for CALL the method, ASCII, NUL-padded, in 0..8 and the length of this piece, u64, in 8..16;
+///          for CALL the method or command, ASCII, NUL-padded, in 0..8, the length of this piece, u64, in 8..16;
 ///          for SPAWN the number of arguments, u64, in 0..8
 /// 56  u16  port, 0 if there is none
 /// 58  u8   operation
-/// 59  u8   zero
+/// 59  u8   channel and marks
 /// 60  u32  CRC-32 (ISO-HDLC, as zlib) over bytes 0..60
 /// ```
 ///
@@ -113,6 +149,8 @@ pub struct Entry {
     pub port: u16,
     /// One of [`operation`].
     pub operation: u8,
+    /// One of [`channel`], and bits of [`mark`].
+    pub channel: u8,
 }
 
 /// First message on `hints.sock`: this, with the memfd as `SCM_RIGHTS`. `MAGIC ‖ VERSION u32 ‖ FILE_LEN u64`.

@@ -4,12 +4,26 @@
 //! verifier share what the `user` feature adds. `FORMAT.md` beside this crate says the same in prose, and tests hold
 //! the two together.
 #![cfg_attr(not(any(test, feature = "user")), no_std)]
-#![expect(clippy::pub_underscore_fields, reason = "padding is part of the layout, and named so that nobody reads it")]
 
 pub mod endpoint; // an address and a port, in one form for IPv4 and IPv6
 pub mod event; // what the kernel notices
 pub mod gap; // every way evidence can be missing, as numbers
 pub mod hint; // what the addon claims, in shared memory
+pub mod maps; // what the loader tells the kernel half, and reads back
 
 #[cfg(feature = "user")]
 pub mod body; // what a record says, and its bytes
+#[cfg(feature = "user")]
+pub mod checkpoint; // the size and the root of the tree, signed
+#[cfg(feature = "user")]
+pub mod epoch; // who may sign, from when on
+#[cfg(feature = "user")]
+pub mod merkle; // the tree, its right edge and its proofs
+#[cfg(feature = "user")]
+pub mod note; // signed text
+#[cfg(feature = "user")]
+pub mod origin; // whose ledger it is
+#[cfg(feature = "user")]
+pub mod record; // an entry: link of the chain and leaf of the tree
+#[cfg(feature = "user")]
+pub mod verify; // rows and checkpoints -> verdict

@@ -3,9 +3,14 @@
 //! Two witnesses, kept apart: the kernel says which process used which socket; a claim of that process says which
 //! module was calling. Nothing here trusts a claim for more than it is.
 
+pub mod claims; // what processes claim, to be looked up by what the kernel saw
 pub mod discover; // which processes are an Odoo
+pub mod find; // the processes that are audited
+pub mod handover; // how their rings come to us
+pub mod hint; // what lies in a ring
 pub mod instance; // which Odoo a process belongs to
 pub mod lineage; // who is whose child
+pub mod listening; // where a process was listening before
 pub mod proc; // what /proc says
 
 use std::rc::Rc;
@@ -13,6 +18,7 @@ use std::rc::Rc;
 use auditor_common::body::{Attribution, Label};
 use auditor_common::endpoint::Endpoint;
 
+use hint::Marks;
 use lineage::{Identity, Member};
 
 use crate::flow::Opened;
@@ -36,6 +42,8 @@ pub mod reason {
     pub const LISTENER: &str = "listener";
     /// The socket was there before the auditor.
     pub const OPENED_BEFORE: &str = "opened-before";
+    /// The claim names code that came out of no file: it says less than code that can be read.
+    pub const GENERATED: &str = "generated";
     /// A claim without a socket that the kernel saw.
     pub const UNBOUND: &str = "unbound";
 }
@@ -44,6 +52,8 @@ pub mod reason {
 pub mod contradiction {
     /// The claim names another numeric address than the kernel saw.
     pub const ADDRESS: u8 = 1;
+    /// The code is not that of the module that it names.
+    pub const FRAMES: u8 = 3;
 }
 
 /// What a process claims about one operation.
@@ -59,6 +69,8 @@ pub struct Claimed {
     pub database: Option<Rc<str>>,
     /// Numeric address, where the claim has one.
     pub address: Option<Endpoint>,
+    /// What the hook noticed about the code that it names.
+    pub marks: Marks,
 }
 
 /// What the audited processes claim.
@@ -115,6 +127,10 @@ pub fn matched(claimed: &Claimed, reason: &str) -> Attribution {
 #[must_use]
 pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
     let text = |text: &Option<Rc<str>>| text.as_deref().map(str::to_owned);
+    let (label, reason) = match (label, claimed.marks.generated) {
+        (Label::Matched, true) => (Label::SelfReported, reason::GENERATED),
+        _ => (label, reason),
+    };
     Attribution {
         label,
         module: shown(&claimed.chain).map(str::to_owned),
@@ -123,7 +139,7 @@ pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
         origin: text(&claimed.origin),
         database: text(&claimed.database),
         reason: reason.to_owned(),
-        contradictions: Vec::new(),
+        contradictions: if claimed.marks.foreign { vec![contradiction::FRAMES] } else { Vec::new() },
     }
 }
 
@@ -144,8 +160,9 @@ mod tests {
     use auditor_common::endpoint::Endpoint;
     use auditor_common::event::{Header, SocketKey};
 
+    use super::hint::Marks;
     use super::lineage::{Identity, Member};
-    use super::{Claimed, Claims, flow, reason, spawn};
+    use super::{Claimed, Claims, contradiction, flow, reason, spawn};
     use crate::flow::Opened;
 
     const WHO: Identity = Identity { tgid: 7, start_ns: 70 };
@@ -253,6 +270,20 @@ mod tests {
         for (address, contradictions) in [(Some(PEER), 0), (None, 0), (Some(Endpoint::v4([192, 0, 2, 2], 443)), 1)] {
             let says = Says { socket: Some(Claimed { address, ..chain(&["a"]) }), ..Says::default() };
             assert_eq!(flow(&says, &opened(), Some(&member(None))).contradictions.len(), contradictions);
+        }
+    }
+
+    #[test]
+    fn code_that_is_not_its_modules_is_a_contradiction_and_generated_code_lowers_the_label() {
+        for (generated, foreign, label, why, contradictions) in [
+            (false, false, Label::Matched, reason::COOKIE, vec![]),
+            (true, false, Label::SelfReported, reason::GENERATED, vec![]),
+            (false, true, Label::Matched, reason::COOKIE, vec![contradiction::FRAMES]),
+        ] {
+            let marks = Marks { generated, foreign };
+            let says = Says { socket: Some(Claimed { marks, ..chain(&["a"]) }), ..Says::default() };
+            check(&says, &opened(), &member(None), label, Some("a"), why);
+            assert_eq!(flow(&says, &opened(), Some(&member(None))).contradictions, contradictions);
         }
     }
 

@@ -32,6 +32,12 @@ impl Now {
     }
 }
 
+impl From<Now> for crate::chain::Now {
+    fn from(now: Now) -> Self {
+        Self { wall_ns: now.wall_ns, boot_ns: now.boot_ns }
+    }
+}
+
 /// Whether the wall clock is disciplined, and how wrong it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockState {

@@ -1,6 +1,9 @@
 //! What each command does: the edge between people and the stages.
 
 mod events; // print records
+mod keys; // who signs
+mod probe; // what loads here
+mod run; // record
 mod status; // how the daemon is doing
 
 use std::process::ExitCode;
@@ -31,6 +34,10 @@ pub mod exit {
 pub fn run(cli: Cli) -> ExitCode {
     let places = Places::from(cli.places);
     let done = match cli.command {
+        Command::Run(args) => run::run(places, args),
+        Command::Init { root_key } => keys::init(&places, &root_key),
+        Command::Keys { json } => keys::print(&places, json),
+        Command::Probe { ebpf_object, json } => probe::print(ebpf_object, json),
         Command::Status { json } => status::print(&places, json),
         Command::Events(asked) => events::print(&places, &asked),
         Command::Completion { shell } => {

@@ -11,6 +11,18 @@ pub const fn sample(header: &Header) -> Sample {
     Sample { boot_ns: header.boot_ns, cpu: Some(header.cpu), kseq: Some(header.kseq) }
 }
 
+/// A process of which nothing is known but what the event says.
+#[must_use]
+pub fn bare_process(header: &Header) -> Process {
+    Process {
+        tgid: header.tgid,
+        tid: header.tid,
+        start_ns: header.process_start_ns,
+        cgroup: header.cgroup,
+        ..Process::default()
+    }
+}
+
 /// A flow began.
 #[must_use]
 pub fn opened(flow: &Opened, process: Process, attribution: Attribution, instance: String) -> Body {

@@ -103,7 +103,15 @@ impl Rollup {
             Body::RunStop(_) => self.history.stopped(),
             Body::Loss(loss) => self.history.lost(head, loss),
             Body::Seal(seal) => self.history.sealed(head, seal),
-            Body::Genesis { .. } => {}
+            Body::Genesis { .. }
+            | Body::Ack(_)
+            | Body::Checked(_)
+            | Body::Rotate(_)
+            | Body::Policy(_)
+            | Body::Prune(_)
+            | Body::Clock(_)
+            | Body::Export(_)
+            | Body::Recover(_) => {}
         }
         self.history.recorded(head);
     }

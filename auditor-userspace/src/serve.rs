@@ -3,6 +3,7 @@
 //! Who may see what is decided by the kernel's word about the peer alone ([`peer`]); the socket itself is open to all.
 
 pub mod peer; // who is asking
+pub mod records; // the store, as the window sees it
 pub mod select; // which records were asked for
 pub mod socket; // routes
 pub mod status; // how the daemon is doing
@@ -15,15 +16,15 @@ use wire::Head;
 /// The committed records, as this window needs them.
 pub trait Records: Clone + Send + Sync + 'static {
     /// How many records are committed: the next `seq`.
-    fn size(&self) -> u64;
+    fn size(&mut self) -> anyhow::Result<u64>;
     /// How many of them are under a released checkpoint.
-    fn sealed(&self) -> u64;
+    fn sealed(&mut self) -> anyhow::Result<u64>;
     /// Up to `limit` records from `seq` on.
-    fn range(&self, from: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>>;
+    fn range(&mut self, from: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>>;
     /// The record that opened a flow.
-    fn opened(&self, seq: u64) -> Option<FlowOpened>;
+    fn opened(&mut self, seq: u64) -> Option<FlowOpened>;
     /// The first record that was appended at or after this moment (CLOCK_REALTIME nanoseconds).
-    fn first_since(&self, wall_ns: u64) -> anyhow::Result<u64>;
+    fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
     /// The newest released checkpoint, as the signed note.
-    fn checkpoint(&self) -> Option<String>;
+    fn checkpoint(&mut self) -> anyhow::Result<Option<String>>;
 }

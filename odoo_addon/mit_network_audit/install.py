@@ -1,9 +1,11 @@
 # Part of Network Audit. License LGPL-3.
 """The one step behind both doors (``post_load`` and ``ir.http._register_hook``): idempotent, and it never raises.
 
-Here, and only here, is what the core has to know of Odoo: which route, cron and database the running code serves.
+Here, and only here, is what the core has to know of Odoo: which route, cron and database the running code serves,
+and who serves what comes in.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -12,8 +14,8 @@ import odoo.http
 from odoo.addons.base.models import ir_cron
 from odoo.tools.misc import Callbacks
 
-from .core import carry, hook
-from .core.origin import CURRENT, Host, Origin
+from .core import calls, carry, frames, hints, hook
+from .core.origin import CRON, CURRENT, Host, Origin
 
 _logger = logging.getLogger(__name__)
 
@@ -52,39 +54,87 @@ def install():
         return
     try:
         recorder = hook.install(OdooHost)
-        _carry_origins(recorder.describe)
+        carry.standard_library(recorder.describe)
+        carry.runs_later(Callbacks, 'add', recorder.describe)
+        _note_what_odoo_serves(recorder)
     except Exception:
         _logger.exception('Network Audit could not be set up: calls of this process are not named.')
         return
     _logger.info('Network Audit names the calls of this process (pid %s).', os.getpid())
 
 
-def _carry_origins(describe):
-    carry.thread_starts(describe)
-    carry.pool_submits(describe)
-    carry.callbacks_added(Callbacks, 'add', describe)
-    carry.Wrapper(odoo.http.Request, '_set_request_dispatcher', _noting_route)
+def _note_what_odoo_serves(recorder):
+    carry.Wrapper(odoo.http.Request, '_set_request_dispatcher', _noting_route(recorder))
+    carry.Wrapper(odoo.http.Request, '_serve_static', _noting_static(recorder))
+    carry.Wrapper(odoo.http, 'borrow_request', _keeping_route)
     # Named `ir_cron` in Odoo 17.
     carry.Wrapper(getattr(ir_cron, 'IrCron', None) or ir_cron.ir_cron, '_callback', _noting_cron)
 
 
-def _noting_route(original):
-    def set_request_dispatcher(self, rule):
-        try:
-            # The template, never the path: a path can hold a token.
-            setattr(self, ROUTE_ATTRIBUTE, f'route {rule.rule}')
-        except Exception:
-            _logger.debug('no route to note', exc_info=True)
-        return original(self, rule)
+def _noting_route(recorder):
+    def wrapping(original):
+        def set_request_dispatcher(self, rule):
+            try:
+                # The template, never the path: a path can hold a token.
+                route = f'route {rule.rule}'
+                setattr(self, ROUTE_ATTRIBUTE, route)
+                controller = rule.endpoint.original_endpoint
+                module = frames.module_of(controller.__module__)
+                code = controller.__code__
+                _claim_served(recorder, self, Origin((module,), module, code, code.co_firstlineno, route, self.db))
+            except Exception:
+                recorder.failed()
+            return original(self, rule)
 
-    return set_request_dispatcher
+        return set_request_dispatcher
+
+    return wrapping
+
+
+def _noting_static(recorder):
+    def wrapping(original):
+        def serve_static(self):
+            try:
+                # The file is there, so what stands before its folder is the name of a module.
+                module = self.httprequest.path[1:].partition('/static/')[0]
+                _claim_served(recorder, self, Origin((module,), module, None, 0, 'static files', self.db))
+            except Exception:
+                recorder.failed()
+            return original(self)
+
+        return serve_static
+
+    return wrapping
+
+
+def _claim_served(recorder, request, origin):
+    """Says on whose behalf the accepted socket of this request is used."""
+    environ = request.httprequest._HTTPRequest__environ
+    sock = calls.kernel_socket(environ.get('werkzeug.socket') or environ.get('socket'))
+    if sock is not None and calls.family(sock) in calls.INTERNET:
+        recorder.append(hints.SERVE, calls.cookie(sock), origin)
+
+
+def _keeping_route(original):
+    """RPC hides the request from the methods that it calls: their calls still belong to its route."""
+
+    @contextlib.contextmanager
+    def borrow_request():
+        token = CURRENT.set(Origin(name=OdooHost.origin()))
+        try:
+            with original() as request:
+                yield request
+        finally:
+            CURRENT.reset(token)
+
+    return borrow_request
 
 
 def _noting_cron(original):
-    def callback(self, *args):
-        token = CURRENT.set(Origin(name=f'cron {self.id}'))
+    def callback(self, *args, **kwargs):
+        token = CURRENT.set(Origin(name=f'{CRON}{self.id}'))
         try:
-            return original(self, *args)
+            return original(self, *args, **kwargs)
         finally:
             CURRENT.reset(token)
 

@@ -14,6 +14,10 @@ import zlib
 
 HEADER_LEN, ENTRIES, ENTRY_LEN = 4096, 4096, 64
 STRINGS_OFFSET = HEADER_LEN + ENTRIES * ENTRY_LEN
+CHANNELS = (
+    *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
+    *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
+)
 OPERATIONS = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
 
 
@@ -45,10 +49,10 @@ class Ring:
 
     def entry(self, sequence):
         raw = os.pread(self.fd, ENTRY_LEN, HEADER_LEN + (sequence - 1) % ENTRIES * ENTRY_LEN)
-        found, time, key, chain, site, origin, database, detail, port, operation, zero, crc = struct.unpack(
+        found, time, key, chain, site, origin, database, detail, port, operation, channel, crc = struct.unpack(
             '<QQQ4I16sHBBI', raw
         )
-        assert found == sequence and zero == 0 and crc == zlib.crc32(raw[:60]), (sequence, raw)
+        assert found == sequence and crc == zlib.crc32(raw[:60]), (sequence, raw)
         return {
             'pid': self.pid,
             'sequence': sequence,
@@ -61,6 +65,8 @@ class Ring:
             'database': self.string(database),
             'detail': detail,
             'port': port,
+            'channel': CHANNELS[channel & 63] if channel & 63 < len(CHANNELS) else 'socket',
+            'marks': channel & 0xC0,
         }
 
 

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use xtask::odoo::serve::Server;
 use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database, postgres, serve, setup, suite};
-use xtask::paths;
+use xtask::{ebpf, paths};
+
+use crate::{check, doctor, test, up};
 
 /// Builds, sets up, starts and tests Network Audit.
 #[derive(Parser)]
@@ -20,6 +22,32 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Look for every prerequisite, and say what to do about the missing ones
+    Doctor,
+    /// Build, set up and start everything, and show the flows of a real Odoo as they come
+    Up {
+        /// Where Odoo listens on loopback
+        #[arg(long, default_value_t = 8069)]
+        port: u16,
+        /// Leave it running in the background
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Stop what `up --detach` left running
+    Down,
+    /// Run all tests, or those whose names contain FILTER, and count them
+    Test {
+        /// A part of the tests' names
+        filter: Option<String>,
+    },
+    /// All that has to pass: formatting, lints, tidiness, tests
+    Ci,
+    /// One door for each dependency, small files, clean text
+    Tidy,
+    /// Write the goldens anew and show what changed
+    Vectors,
+    /// Build the kernel programs
+    BuildEbpf,
     /// A real Odoo 19 with a PostgreSQL of its own
     #[command(subcommand)]
     Odoo(Odoo),
@@ -80,8 +108,26 @@ impl Arguments {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.task {
             Task::Odoo(task) => task.run(),
+            Task::Doctor => Ok(exit(doctor::run())),
+            Task::Up { port, detach } => up::up(port, detach).map(|()| ExitCode::SUCCESS),
+            Task::Down => up::down().map(|()| ExitCode::SUCCESS),
+            Task::Test { filter } => Ok(exit(test::run(filter.as_deref())?.is_good())),
+            Task::Ci => {
+                check::everything()?;
+                Ok(exit(test::run(None)?.is_good()))
+            }
+            Task::Tidy => check::tidiness().map(|()| ExitCode::SUCCESS),
+            Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
+            Task::BuildEbpf => {
+                println!("{}", ebpf::build()?.display());
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 impl Odoo {
@@ -115,9 +161,9 @@ impl Odoo {
                 return Err(shell.arg("--no-http").exec()).context("Odoo's shell does not start");
             }
             Odoo::Test { addon, tags } => {
-                let outcome = test(&installation, &addon, tags.as_deref())?;
+                let outcome = run_suite(&installation, &addon, tags.as_deref())?;
                 println!("{} passed, {} failed", outcome.passed, outcome.failed);
-                return Ok(ExitCode::from(u8::from(outcome.failed > 0)));
+                return Ok(exit(outcome.failed == 0));
             }
             Odoo::Setup | Odoo::Stop => {}
         }
@@ -138,7 +184,7 @@ impl Serve {
     }
 }
 
-fn test(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
+fn run_suite(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
     let addons = Addons::stage(installation, &paths::checkout()?)?;
     let name = format!("test_{addon}");
     database::clone(installation, database::TEMPLATE, &name)?;

@@ -1,6 +1,10 @@
 //! `cargo xtask`: everything that CI does, runnable by hand.
 
+mod check;
 mod cli;
+mod doctor;
+mod test;
+mod up;
 
 use std::process::ExitCode;
 

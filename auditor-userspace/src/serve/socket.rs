@@ -107,13 +107,14 @@ async fn status<R: Records>(State(window): State<Window<R>>, ConnectInfo(peer): 
     }
 }
 
-async fn checkpoint<R: Records>(State(window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+async fn checkpoint<R: Records>(State(mut window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
     if window.sight(peer) == Sight::Nothing {
         return not_yours();
     }
     match window.records.checkpoint() {
-        Some(note) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
-        None => refuse(StatusCode::NOT_FOUND, "nothing is sealed yet"),
+        Ok(Some(note)) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "nothing is sealed yet"),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
     }
 }
 
@@ -188,7 +189,7 @@ async fn send<R: Records>(
             continue;
         };
         from = last.seq + 1;
-        let lines = lines(&window.records, &sight, &select, &page, &mut left)?;
+        let lines = lines(&mut window.records, &sight, &select, &page, &mut left)?;
         if !lines.is_empty() {
             sender.send(Bytes::from(lines)).await?;
         }
@@ -197,7 +198,7 @@ async fn send<R: Records>(
 }
 
 fn lines<R: Records>(
-    records: &R,
+    records: &mut R,
     sight: &Sight,
     select: &Select,
     page: &[(wire::Head, auditor_common::body::Body)],

@@ -1,8 +1,8 @@
 //! Records as JSON: the only place that knows how they are written for programs.
 
 use auditor_common::body::{
-    Attribution, Body, Call, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process, ProcessChange,
-    ProcessRecord, RunStart, Sample, Seal,
+    Attribution, Body, Call, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, Process,
+    ProcessChange, ProcessRecord, Prune, Recover, RunStart, Sample, Seal,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -79,9 +79,47 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
         Body::Process(it) => ("event", "process", process_record(it)),
         Body::Seal(it) => ("seal", "seal", seal(it)),
         Body::Loss(it) => ("loss", "loss", loss(it)),
+        Body::Recover(it) => ("recover", "recover", recover(it)),
         Body::RunStart(it) => ("run", "run_start", run_start(it)),
         Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
+        Body::Ack(it) => ("run", "ack", json!({"record": it.record, "actor": it.actor, "note": it.note})),
+        Body::Checked(it) => ("run", "check", json!({"size": it.size, "exit": it.exit, "summary": it.summary})),
+        Body::Rotate(it) => ("rotate", "rotate", json!({"epoch": it.epoch, "key": hex(&it.key), "reason": it.reason})),
+        Body::Policy(it) => ("policy", "policy", policy(it)),
+        Body::Prune(it) => ("prune", "prune", prune(it)),
+        Body::Clock(it) => {
+            ("clock", "clock", json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}))
+        }
+        Body::Export(it) => ("export", "export", export(it)),
     }
+}
+
+fn policy(it: &Policy) -> Value {
+    json!({"keep_ns": it.keep_ns, "max_bytes": it.max_bytes, "min_ns": it.min_ns, "actor": it.actor})
+}
+
+fn prune(it: &Prune) -> Value {
+    json!({
+        "min_index": it.min_index,
+        "root": hex(&it.root),
+        "removed": it.removed,
+        "oldest": time(it.oldest_wall_ns),
+        "newest": time(it.newest_wall_ns),
+        "policy": it.policy,
+        "archive": it.archive.as_ref().map(|hash| hex(hash)),
+        "actor": it.actor,
+    })
+}
+
+fn export(it: &Export) -> Value {
+    json!({
+        "id": hex(&it.id),
+        "nonce": it.nonce.as_ref().map(|nonce| hex(nonce)),
+        "first": it.first,
+        "last": it.last,
+        "filter": it.filter.as_ref().map(|hash| hex(hash)),
+        "actor": it.actor,
+    })
 }
 
 fn flow_opened(flow: &FlowOpened) -> Value {
@@ -170,6 +208,17 @@ fn loss(loss: &Loss) -> Value {
         "from": loss.from_wall_ns.map(time),
         "until": loss.until_wall_ns.map(time),
         "detail": loss.detail,
+    })
+}
+
+fn recover(recover: &Recover) -> Value {
+    json!({
+        "origin": recover.origin,
+        "found_size": recover.found_size,
+        "found_root": recover.found_root.as_ref().map(|root| hex(root)),
+        "known": recover.known,
+        "missing": recover.missing,
+        "cause": recover.cause,
     })
 }
 

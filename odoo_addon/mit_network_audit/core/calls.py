@@ -5,33 +5,23 @@ import _socket
 import sys
 
 SO_COOKIE = 57  # include/uapi/asm-generic/socket.h
-_getsockopt = _socket.socket.getsockopt
-_family = _socket.socket.family.__get__
-_type = _socket.socket.type.__get__
-
 INTERNET = frozenset((_socket.AF_INET, _socket.AF_INET6))
-STREAM = _socket.SOCK_STREAM
+
+# Both by the C type's own methods: a subclass cannot answer for itself.
+family = _socket.socket.family.__get__
 
 
-if sys.byteorder == 'little':
-
-    def cookie(sock, getsockopt=_getsockopt, level=_socket.SOL_SOCKET):
-        """The socket's cookie, eight bytes, little-endian.
-
-        By the C type's own method: a subclass cannot answer for itself.
-        """
-        return getsockopt(sock, level, SO_COOKIE, 8)
-
-else:
-
-    def cookie(sock, getsockopt=_getsockopt, level=_socket.SOL_SOCKET):
-        """The socket's cookie, eight bytes, little-endian, by the C type's own method."""
-        return getsockopt(sock, level, SO_COOKIE, 8)[::-1]
+def cookie(sock, getsockopt=_socket.socket.getsockopt, level=_socket.SOL_SOCKET, name=SO_COOKIE):
+    """The socket's cookie: eight bytes, in the order in which the ring has them."""
+    return getsockopt(sock, level, name, 8)
 
 
-def is_internet(sock):
-    """Whether the kernel knows it as an IPv4 or IPv6 socket; asked of the C type, not of a subclass."""
-    return _family(sock) in INTERNET
+if sys.byteorder == 'big':
+    _as_host = cookie
+
+    def cookie(sock):
+        """The socket's cookie: eight bytes, in the order in which the ring has them."""
+        return _as_host(sock)[::-1]
 
 
 def kernel_socket(sock):

@@ -5,8 +5,10 @@ Each wrapper takes note of who starts something and lets the original do its wor
 argument that the callee could see, or stays in the way once it is taken off.
 """
 
+import asyncio
 import concurrent.futures
 import functools
+import importlib
 import sys
 import threading
 
@@ -22,7 +24,7 @@ class Carried:
         self.origin = origin
         self.function = function
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, /, *args, **kwargs):
         token = CURRENT.set(self.origin)
         try:
             return self.function(*args, **kwargs)
@@ -67,38 +69,59 @@ def thread_starts(describe):
     return Wrapper(threading.Thread, 'start', wrapping)
 
 
-def pool_submits(describe):
-    """A pool's threads serve many: each task is part of what submitted it."""
+def runs_later(owner, name, describe):
+    """A method that takes a function to be run later, elsewhere: a task of a pool, a callback after a commit.
+
+    The function is part of what handed it over. It has to be the first argument, or the call passes as it is.
+    """
     getframe = sys._getframe
 
     def wrapping(original):
-        def submit(self, fn, /, *args, **kwargs):
-            origin = _described(describe, getframe(1))
-            return original(self, fn if origin is None else Carried(origin, fn), *args, **kwargs)
+        def later(self, /, *args, **kwargs):
+            origin = _described(describe, getframe(1)) if args else None
+            if origin is None:
+                return original(self, *args, **kwargs)
+            return original(self, Carried(origin, args[0]), *args[1:], **kwargs)
 
-        return submit
-
-    return Wrapper(concurrent.futures.ThreadPoolExecutor, 'submit', wrapping)
-
-
-def callbacks_added(owner, name, describe):
-    """Callbacks that run later (after a commit, say): each is part of what added it."""
-    getframe = sys._getframe
-
-    def wrapping(original):
-        def add(self, func):
-            origin = _described(describe, getframe(1))
-            return original(self, func if origin is None else Carried(origin, func))
-
-        return add
+        return later
 
     return Wrapper(owner, name, wrapping)
+
+
+def runs_in_copied_context(owner, name, describe):
+    """A function that copies the running context for what it starts, as asyncio does for what another thread runs."""
+    getframe = sys._getframe
+
+    def wrapping(original):
+        def start(*args, **kwargs):
+            origin = _described(describe, getframe(1))
+            if origin is None:
+                return original(*args, **kwargs)
+            return Carried(origin, original)(*args, **kwargs)
+
+        return start
+
+    return Wrapper(owner, name, wrapping)
+
+
+def standard_library(describe):
+    """The places of Python's own library where a stack is cut; also gevent's pool, where gevent runs."""
+    wrappers = [
+        thread_starts(describe),
+        runs_later(concurrent.futures.ThreadPoolExecutor, 'submit', describe),
+        runs_in_copied_context(asyncio, 'run_coroutine_threadsafe', describe),
+    ]
+    if 'gevent.monkey' in sys.modules:
+        # Its resolver looks names up in native threads, which it starts when the first name comes.
+        pool = importlib.import_module('gevent.threadpool').ThreadPool
+        wrappers.append(runs_later(pool, 'spawn', describe))
+    return wrappers
 
 
 def _described(describe, frame):
     """The origin to carry, or None where there is no addon to name: what starts then is on its own."""
     try:
-        origin = describe(frame)
+        origin = describe(frame, True)
     except Exception:
         return None
-    return None if origin.chain[0].startswith('library:') or origin.chain == ('odoo',) else origin
+    return None if origin.module is None or origin.module == 'odoo' or ':' in origin.module else origin

@@ -7,10 +7,14 @@ so the whole chain of distinct modules is claimed, nearest first, and the call s
 
 import re
 import sys
+from typing import NamedTuple
+
+from . import hints
+from .hints import FOREIGN, GENERATED
 
 OWN = 'mit_network_audit'
 # Shown only where nothing else is on the stack: they carry other modules' calls.
-PLUMBING = frozenset(('base', 'iap', 'mail', 'web', 'bus', 'http_routing'))
+PLUMBING = frozenset(('base', 'base_setup', 'bus', 'http_routing', 'iap', 'mail', 'rpc', 'web'))
 # Deeper frames are not looked at: a runaway recursion must not make every connect slow.
 DEPTH = (None,) * 256
 CHAIN_MAX = 24
@@ -20,54 +24,111 @@ _STORED = re.compile(r'ir\.actions\.server\((\d+),\)')
 _CACHE_MAX = 20_000
 # The parts of Python that only start other code.
 _STARTERS = frozenset(('threading', 'concurrent', 'runpy', 'multiprocessing', '__main__', 'gevent'))
+# The layer that code of a library is, by the name of its module or package.
+_LAYERS = {
+    'requests': 'requests',
+    'httpx': 'httpx',
+    'urllib.request': 'urllib',
+    'urllib3': 'urllib3',
+    'http.client': 'http',
+    'smtplib': 'smtp',
+    'imaplib': 'imap',
+    'poplib': 'pop3',
+    'ftplib': 'ftp',
+    'ssl': 'tls',
+    'websocket': 'websocket',
+    'xmlrpc.client': 'xmlrpc',
+    'aiohttp': 'aiohttp',
+    'ldap': 'ldap',
+}
+
+# From a module's ``__name__`` to the addon that it is part of, to the number of the layer that it is, or to None for
+# other code (our own as well). A dict by name, because the hash of a code object costs more than the whole step.
+MODULES = {}
 
 
-class _Modules(dict):
-    """From a frame's ``__name__`` to its addon module, or None for code that is in no addon (or is our own).
+class Walk(NamedTuple):
+    """What a stack says."""
 
-    A dict by name, because the hash of a code object costs more than the whole step.
-    """
+    # Distinct modules, nearest first.
+    chain: list
+    # The one that is shown, and the code and line of its call site.
+    module: str
+    code: object
+    line: int
+    # The stored code that ran ("server-action 93").
+    action: str
+    # The highest layer above the first module, and what was noticed about the modules' code.
+    channel: int
 
-    def __missing__(self, name):
-        if not isinstance(name, str):
-            raise KeyError(name)  # generated or stored code: the caller looks at its file name
+
+def module_of(name):
+    """The addon that Python's module of this name is part of, or None."""
+    if not name.startswith(_PREFIX):
+        return None
+    return sys.intern(name[len(_PREFIX) :].partition('.')[0])
+
+
+def _learn(name):
+    module = module_of(name)
+    if module is None:
+        layer = _LAYERS.get(name) or _LAYERS.get(name.partition('.')[0])
+        module = layer and hints.CHANNELS.index(layer)
+    elif module == OWN:
         module = None
-        if name.startswith(_PREFIX):
-            module = sys.intern(name[len(_PREFIX) :].partition('.')[0])
-            if module == OWN:
-                module = None
-        if len(self) < _CACHE_MAX:
-            self[name] = module
-        return module
+    if len(MODULES) < _CACHE_MAX:
+        MODULES[name] = module
+    return module
 
 
-MODULES = _Modules()
+def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules):
+    """The function that walks a stack: a closure, because it runs at every connect of an Odoo."""
+    new, walked = tuple.__new__, Walk
+
+    def walk(frame, brief=False):
+        """What the stack from `frame` on says; with `brief` it ends at the module that is shown."""
+        chain = []
+        scope = shown = shown_module = action = None
+        channel = marks = 0
+        provisional = True  # until a module is met that is more than plumbing
+        for _ in depth:
+            if frame is None:
+                break
+            if frame.f_globals is not scope:
+                scope = frame.f_globals
+                try:
+                    module = modules[scope['__name__']]
+                except KeyError:
+                    name = scope.get('__name__')
+                    if isinstance(name, str):
+                        module = _learn(name)
+                    else:
+                        module = None  # generated or stored code
+                        action = action or _stored(frame.f_code.co_filename)
+                if module is None:
+                    pass
+                elif module.__class__ is int:
+                    if not chain:
+                        channel = module
+                elif module not in chain and len(chain) < CHAIN_MAX:
+                    chain.append(module)
+                    owner = loaded.get(scope['__name__'])
+                    if owner is None or owner.__dict__ is not scope:
+                        marks |= GENERATED if frame.f_code.co_filename[:1] == '<' else FOREIGN
+                    if provisional and (shown is None or module not in plumbing):
+                        shown, shown_module = frame, module
+                        provisional = module in plumbing
+                        if brief and not provisional:
+                            break
+            frame = frame.f_back
+        if shown is None:
+            return new(walked, (chain, None, None, 0, action, channel))
+        return new(walked, (chain, shown_module, shown.f_code, shown.f_lineno, action, channel | marks))
+
+    return walk
 
 
-def walk(frame, modules=MODULES, plumbing=PLUMBING, depth=DEPTH):
-    """What the stack from `frame` on says: (modules, module shown, its code, its line, stored action or None)."""
-    chain = []
-    last = shown = action = None
-    provisional = True  # until a module is met that is more than plumbing
-    for _ in depth:
-        if frame is None:
-            break
-        try:
-            module = modules[frame.f_globals['__name__']]
-        except KeyError:
-            module = None
-            action = action or _stored(frame.f_code.co_filename)
-        if module is not None and module is not last:
-            last = module
-            if module not in chain and len(chain) < CHAIN_MAX:
-                chain.append(module)
-                if provisional and (shown is None or module not in plumbing):
-                    shown, shown_module = frame, module
-                    provisional = module in plumbing
-        frame = frame.f_back
-    if shown is None:
-        return chain, None, None, 0, action
-    return chain, shown_module, shown.f_code, shown.f_lineno, action
+walk = walking()
 
 
 def _stored(filename):
@@ -110,3 +171,14 @@ def _short(path, module):
         if found:
             return anchor[1:] + rest if anchor.startswith(f'/{module}') else rest
     return '/'.join(path.split('/')[-3:])
+
+
+def lies_elsewhere(module, path):
+    """Whether the file of a module's code lies in the folder of another addon that is loaded."""
+    folder = path
+    while folder := folder.rpartition('/')[0]:
+        name = folder.rpartition('/')[2]
+        package = sys.modules.get(_PREFIX + name)
+        if package is not None and folder in getattr(package, '__path__', ()):
+            return name != module
+    return False

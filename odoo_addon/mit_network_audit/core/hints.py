@@ -38,6 +38,14 @@ RESOLVE = 4
 CALL = 5
 SERVE = 6
 
+CHANNELS = (
+    *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
+    *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
+)
+# Beside the channel: the code came out of no file; it is not the code of the module that it names.
+GENERATED = 0x40
+FOREIGN = 0x80
+
 HEAD = struct.Struct('<8sII16s')
 COUNTERS = struct.Struct('<4Q')
 STRINGS = struct.Struct('<2Q')
@@ -56,9 +64,9 @@ def boot_id():
         return bytes(16)
 
 
-def entry(sequence, monotonic_ns, key, strings, detail, port, operation):
+def entry(sequence, monotonic_ns, key, strings, detail, port, operation, channel=0):
     """The 64 bytes of one claim; `strings` are the ids of chain, site, origin and database."""
-    body = ENTRY.pack(sequence, monotonic_ns, key, *strings, detail, port, operation, 0)
+    body = ENTRY.pack(sequence, monotonic_ns, key, *strings, detail, port, operation, channel)
     return body + CHECKSUM.pack(zlib.crc32(body))
 
 
@@ -80,8 +88,8 @@ class Ring:
             raise
         HEAD.pack_into(memory, 0, MAGIC, VERSION, pid, boot_id())
         STRINGS.pack_into(memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
-        self.intern = _interning(memory)
-        self.write, self.count_failure, self.count_dropped = _writing(memory)
+        self.intern = interning(memory)
+        self.write, self.count_failure, self.count_dropped = writing(memory)
         fd = self.fd
 
         def close():
@@ -98,17 +106,17 @@ class Ring:
 # and assigning a variable is one step for every other thread.
 
 
-def _writing(memory, monotonic_ns=time.monotonic_ns):
+def writing(memory, monotonic_ns=time.monotonic_ns):
     pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
     newest = heartbeat = dropped = failures = 0
 
-    def write(operation, key, chain, site, origin, database, detail=NO_DETAIL, port=0):
+    def write(operation, key, chain, site, origin, database, detail=NO_DETAIL, port=0, channel=0):
         nonlocal newest, heartbeat
         sequence = next_sequence()
         heartbeat = monotonic_ns()
-        body = pack(sequence, heartbeat, key, chain, site, origin, database, detail, port, operation, 0)
+        body = pack(sequence, heartbeat, key, chain, site, origin, database, detail, port, operation, channel)
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
         memory[at : at + ENTRY_LEN] = body + checksum(crc32(body))
         if sequence > newest:
@@ -129,7 +137,7 @@ def _writing(memory, monotonic_ns=time.monotonic_ns):
     return write, count_failure, count_dropped
 
 
-def _interning(memory):
+def interning(memory):
     used, lost = STRINGS_BEGIN, 0
     ids = {}
 

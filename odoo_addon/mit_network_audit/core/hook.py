@@ -36,7 +36,7 @@ class Recorder:
         self.append(operation, key, self.describe(frame), detail, port)
 
     def _appending(self):
-        getpid, site_text = os.getpid, frames.site
+        getpid, site_text, lies_elsewhere = os.getpid, frames.site, frames.lies_elsewhere
         sites = {}
 
         def append(operation, key, origin, detail=hints.NO_DETAIL, port=0):
@@ -45,14 +45,18 @@ class Recorder:
             if ring is None or ring.pid != getpid() or self.link.needs_renewal():
                 self._renew(getpid())
                 ring = self.ring
-            chain, module, code, line, name, database = origin
+            chain, module, code, line, name, database, channel = origin
             intern = ring.intern
-            where = (code.co_filename, code.co_name, line) if code else None
-            site = sites.get(where)
-            if site is None:
-                site = site_text(module, code, line) if code else ''
-                if len(sites) < SITES_MAX:
-                    sites[where] = site
+            site = ''
+            if code is not None:
+                where = (module, code.co_filename, code.co_name, line)
+                known = sites.get(where)
+                if known is None:
+                    known = site_text(module, code, line), hints.FOREIGN * lies_elsewhere(module, code.co_filename)
+                    if len(sites) < SITES_MAX:
+                        sites[where] = known
+                site, mark = known
+                channel |= mark
             ring.write(
                 operation,
                 key,
@@ -62,6 +66,7 @@ class Recorder:
                 intern(database) if database else 0,
                 detail,
                 port,
+                channel,
             )
 
         return append
@@ -102,19 +107,17 @@ class Recorder:
 
 def _events(recorder):
     """From the name of an audit event to what it claims: functions of (arguments of the event, calling frame)."""
-    claim, cookie, is_internet = recorder.claim, calls.cookie, calls.is_internet
+    claim, cookie, family, internet = recorder.claim, calls.cookie, calls.family, calls.INTERNET
     numeric, native_id = redaction.numeric, _thread.get_native_id
 
-    def connect(args, frame):
-        sock, address = args
-        if type(address) is tuple and is_internet(sock):
-            claim(hints.CONNECT, cookie(sock), frame, numeric(address[0]), address[1])
+    def to_address(operation):
+        def event(args, frame):
+            sock, address = args
+            # Without an address it goes to where the socket was connected, under the claim of that connect.
+            if type(address) is tuple and family(sock) in internet:
+                claim(operation, cookie(sock), frame, numeric(address[0]), address[1])
 
-    def send(args, frame):
-        sock, address = args
-        # Without an address it goes to the peer that the socket was connected to, under the claim of that connect.
-        if type(address) is tuple and is_internet(sock):
-            claim(hints.SEND, cookie(sock), frame, numeric(address[0]), address[1])
+        return event
 
     def of_thread(operation, count=None):
         def event(args, frame):
@@ -123,18 +126,21 @@ def _events(recorder):
 
         return event
 
-    def call(args, frame):
-        connection, piece = args
-        method = redaction.method(piece)
-        if method is None:
-            return  # a body, or the rest of a head
-        sock = calls.kernel_socket(connection.sock)
-        if sock is not None and is_internet(sock):
-            claim(hints.CALL, cookie(sock), frame, method.ljust(8, b'\0') + len(piece).to_bytes(8, 'little'))
+    def call_with(method_of):
+        def event(args, frame):
+            connection, piece = args
+            method = method_of(piece)
+            if method is None:
+                return  # a body, an answer, or the rest of a head
+            sock = calls.kernel_socket(connection.sock)
+            if sock is not None and family(sock) in internet:
+                claim(hints.CALL, cookie(sock), frame, method.ljust(8, b'\0') + len(piece).to_bytes(8, 'little'))
 
-    resolve = of_thread(hints.RESOLVE)
+        return event
+
+    send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
     return {
-        'socket.connect': connect,
+        'socket.connect': to_address(hints.CONNECT),
         'socket.sendto': send,
         'socket.sendmsg': send,
         'socket.getaddrinfo': resolve,
@@ -143,12 +149,17 @@ def _events(recorder):
         'socket.getnameinfo': resolve,
         'subprocess.Popen': of_thread(hints.SPAWN, _argument_count),
         'os.posix_spawn': of_thread(hints.SPAWN, _argument_count),
-        'os.exec': of_thread(hints.SPAWN, _argument_count),
         # The shell is started as `sh -c COMMAND`.
         'os.system': of_thread(hints.SPAWN, lambda args: 3),
         'os.fork': of_thread(hints.SPAWN),
         'os.forkpty': of_thread(hints.SPAWN),
-        'http.client.send': call,
+        # Not `os.exec`: the child of a fork is its parent's claim, and a ring for its last moment helps nobody.
+        'http.client.send': call_with(redaction.method),
+        'smtplib.send': call_with(lambda piece: redaction.command(piece, redaction.SMTP)),
+        # A command follows its tag.
+        'imaplib.send': call_with(lambda piece: redaction.command(piece, redaction.IMAP, 1)),
+        'poplib.putline': call_with(lambda piece: redaction.command(piece, redaction.POP3)),
+        'ftplib.sendcmd': call_with(lambda piece: redaction.command(piece, redaction.FTP)),
     }
 
 

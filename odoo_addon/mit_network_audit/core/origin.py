@@ -9,10 +9,12 @@ import threading
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from . import frames
+from . import frames, hints
 
 CURRENT = ContextVar('network_audit_origin', default=None)
 THREAD_ATTRIBUTE = '_network_audit_origin'
+CRON = 'cron '
+MARKS = hints.GENERATED | hints.FOREIGN
 
 
 class Origin(NamedTuple):
@@ -27,6 +29,8 @@ class Origin(NamedTuple):
     # "route /x/<id>", "cron 7", "server-action 93", "shell".
     name: str = None
     database: str = None
+    # Through what, and what was noticed about the code: see `hints.CHANNELS` and beside it.
+    channel: int = 0
 
 
 class Host:
@@ -49,22 +53,26 @@ def describing(host):
     current, active, get_ident = CURRENT.get, threading._active, threading.get_ident
     host_origin, host_database = host.origin, host.database
 
-    def describe(frame):
-        chain, module, code, line, action = walk(frame)
+    def describe(frame, brief=False):
+        chain, module, code, line, action, channel = walk(frame, brief)
         # Not `current_thread`, which makes an object for a thread that Python did not start.
         thread = active.get(get_ident())
         carried = current() or (thread and thread.__dict__.get(THREAD_ATTRIBUTE))
-        name = action or host_origin()
         database = host_database(thread)
+        name = None
         if carried:
             if not chain:
                 module, code, line = carried.module, carried.code, carried.line
+                channel |= carried.channel & MARKS
             chain.extend(m for m in carried.chain if m not in chain)
-            name = carried.name or name
+            name = carried.name
             database = database or carried.database
+        # Stored code is what a cron runs, and more precise than anything else.
+        if action and not (name and name.startswith(CRON)):
+            name = action
         if not chain:
             module, code, line = outside(frame)
             chain.append(module)
-        return new(Origin, (tuple(chain), module, code, line, name, database))
+        return new(Origin, (tuple(chain), module, code, line, name or host_origin(), database, channel))
 
     return describe

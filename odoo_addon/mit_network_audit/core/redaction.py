@@ -12,10 +12,17 @@ _V4_MAPPED = bytes(10) + b'\xff\xff'
 _CACHE_MAX = 1024
 _numeric = {}
 
-METHODS = frozenset(
-    (b'GET', b'HEAD', b'POST', b'PUT', b'PATCH', b'DELETE', b'OPTIONS', b'CONNECT', b'TRACE', b'PROPFIND', b'REPORT')
-)
-_METHOD_MAX = max(map(len, METHODS))
+def _words(text):
+    return frozenset(word.encode('ascii') for word in text.split())
+
+
+HTTP = _words('GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE PROPFIND REPORT')
+# One for each message; the rest of the conversation belongs to it.
+SMTP = _words('MAIL')
+IMAP = _words('LOGIN SELECT EXAMINE SEARCH FETCH STORE UID APPEND CREATE DELETE RENAME LIST STATUS COPY EXPUNGE IDLE LOGOUT')
+POP3 = _words('USER APOP STAT LIST RETR DELE TOP UIDL QUIT')
+FTP = _words('USER RETR STOR STOU APPE LIST NLST MLSD DELE MKD RMD RNFR RNTO SIZE QUIT')
+_WORD_MAX = 16
 
 
 def numeric(host):
@@ -44,11 +51,22 @@ def method(piece):
     """The method, if this piece of a connection is the head of an HTTP/1 request; the rest is not looked at again."""
     if not isinstance(piece, (bytes, bytearray)):
         return None
-    word, space, _ = bytes(piece[: _METHOD_MAX + 1]).partition(b' ')
-    if not space or word not in METHODS:
+    word, space, _ = bytes(piece[:_WORD_MAX]).partition(b' ')
+    if not space or word not in HTTP:
         return None
     line_end = piece.find(b'\r\n')
     return word if line_end > 0 and piece[line_end - 9 : line_end - 1] == b' HTTP/1.' else None
+
+
+def command(piece, known, place=0):
+    """The word at this place of a command line, if it is one of a closed list; the rest is not looked at again."""
+    if isinstance(piece, str):
+        piece = piece[: 2 * _WORD_MAX].encode('ascii', 'replace')
+    if not isinstance(piece, (bytes, bytearray)):
+        return None
+    words = bytes(piece[: 2 * _WORD_MAX]).split(None, place + 1)[place : place + 1]
+    word = words[0].upper() if words else None
+    return word if word in known else None
 
 
 def text(value, longest=1024):

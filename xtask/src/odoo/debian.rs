@@ -105,7 +105,10 @@ fn trim(root: &Path) -> Result<()> {
     remove(&site.join("addons"))?;
     for addon in fs::read_dir(site.join("odoo/addons")).context("the package has no addons")?.flatten() {
         for folder in ["i18n", "i18n_extra"] {
-            remove(&addon.path().join(folder))?;
+            let translations = addon.path().join(folder);
+            if translations.is_dir() {
+                remove(&translations)?;
+            }
         }
     }
     Ok(())

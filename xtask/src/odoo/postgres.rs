@@ -148,8 +148,8 @@ fn append(file: &Path, text: &str) -> Result<()> {
     fs::write(file, before + text).with_context(|| format!("{} cannot be written", file.display()))
 }
 
-/// The folder of the newest installed server.
-fn programs() -> Option<PathBuf> {
+/// The folder of the newest installed server's programs.
+pub fn programs() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -2,9 +2,8 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,7 +11,8 @@ use anyhow::{Context as _, Result};
 use super::Installation;
 use super::postgres::{Cluster, PORT, ROLE};
 use super::staging::Addons;
-use crate::process::{self, say};
+use crate::background::Background;
+use crate::process::say;
 
 /// What distinguishes one server from another.
 #[derive(Clone, Debug)]
@@ -102,14 +102,12 @@ impl Server {
         Ok(command)
     }
 
-    /// Starts it in the background, in a process group of its own, with its log in its folder.
+    /// Starts it in the background, with its log in its folder.
     pub fn start(&self, installation: &Installation) -> Result<Child> {
         let mut command = self.serve(installation)?;
-        let log = self.log(installation)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-        let child = command.spawn().context("Odoo does not start")?;
-        fs::write(self.folder(installation).join("pid"), child.id().to_string())?;
-        Ok(child)
+        self.log(installation)?;
+        let folder = self.folder(installation);
+        Background::noted_in(&folder.join("pid")).start(&mut command, &folder.join("odoo.log"))
     }
 
     /// Its log file, emptied.
@@ -143,15 +141,11 @@ impl Server {
 pub fn stop_all(installation: &Installation) -> Result<()> {
     let folders = fs::read_dir(installation.servers()).context("the servers' folder cannot be read")?;
     for folder in folders.flatten().map(|entry| entry.path()) {
-        let Ok(text) = fs::read_to_string(folder.join("pid")) else { continue };
-        let configuration = folder.join("odoo.conf").display().to_string();
-        let Ok(pid) = text.trim().parse() else { continue };
-        // The number may be somebody else's by now.
-        if process::command_line(pid).contains(&configuration) {
+        let server = Background::noted_in(&folder.join("pid"));
+        if server.pid().is_some() {
             say("odoo", &format!("stopping the server {}", folder.file_name().unwrap_or_default().display()));
-            process::end(pid, Duration::from_secs(20));
+            server.end(Duration::from_secs(20));
         }
-        fs::remove_file(folder.join("pid"))?;
     }
     Ok(())
 }

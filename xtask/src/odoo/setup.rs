@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::packages;
 use crate::paths;
 use crate::process::{self, say};
+use crate::python;
 
 /// What Odoo needs of the machine itself.
 pub const PACKAGES: &[&str] =
@@ -85,21 +86,11 @@ fn make_environment(installation: &Installation) -> Result<()> {
 
 /// An interpreter of the system's own: one below a home folder could not be run by the unprivileged account.
 pub fn system_python() -> Result<PathBuf> {
-    let names = ["python3", "python3.11", "python3.12", "python3.13", "python3.10"];
-    let found = names
-        .iter()
-        .map(|name| Path::new("/usr/bin").join(name))
-        .find(|path| python_version(path).is_some_and(|version| (10..=13).contains(&version.1) && version.0 == 3));
+    // 3.11 first: Odoo's pins are older than the later ones.
+    let names = ["python3.11", "python3", "python3.10", "python3.12", "python3.13"];
+    let mut paths = names.iter().map(|name| Path::new("/usr/bin").join(name));
+    let found = paths.find(|path| matches!(python::version(path), Some((3, 10..=13))));
     found.context("there is no Python 3.10 to 3.13 in /usr/bin; install one")
-}
-
-/// Major and minor of an interpreter, if it runs.
-pub fn python_version(python: &Path) -> Option<(u32, u32)> {
-    let mut command = Command::new(python);
-    command.args(["-c", "import sys; print(*sys.version_info[:2])"]);
-    let text = process::output(&mut command).ok()?;
-    let (major, minor) = text.split_once(' ')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// A Chromium for browser tests: large, so it is installed only when such a test asks.

@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::Installation;
 
-/// Folders that hold our addons, relative to the checkout: the product, and the demonstration vendor.
-const SOURCES: &[&str] = &["odoo_addon/mit_network_audit", "tests/odoo_addons/vendor_demo"];
+/// Our addons, relative to the checkout: the product, and two demonstration vendors.
+const SOURCES: &[&str] =
+    &["odoo_addon/mit_network_audit", "tests/odoo_addons/vendor_demo", "tests/odoo_addons/vendor_other"];
 
 /// Staged addons: one folder for Odoo's `addons_path`, named after a hash of what is in it.
 #[derive(Clone, Debug)]

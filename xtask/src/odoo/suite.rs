@@ -10,12 +10,14 @@ use super::staging::Addons;
 use crate::process;
 
 /// What came out of a run of Odoo's test runner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Tests that ran and did not fail.
     pub passed: u64,
     /// Failures and errors.
     pub failed: u64,
+    /// Which ones failed.
+    pub names: Vec<String>,
 }
 
 /// Installs (or updates) `addon` in `database` and runs the tests that `tags` select, its own by default.
@@ -56,6 +58,9 @@ fn is_of_interest(line: &str) -> bool {
 fn count(log: &str) -> Outcome {
     let mut outcome = Outcome::default();
     for line in log.lines() {
+        if let Some((_, name)) = line.split_once(" FAIL: ").or_else(|| line.split_once(" ERROR: ")) {
+            outcome.names.push(name.to_owned());
+        }
         let Some((before, after)) = line.split_once(" error(s) of ") else { continue };
         let Some((failures, errors)) = before.rsplit_once(" failed, ") else { continue };
         let last = failures.rsplit(' ').next().unwrap_or_default();
@@ -77,7 +82,7 @@ mod tests {
     #[test]
     fn failures_and_errors_are_taken_from_the_total() {
         let log = "2026 1 INFO d1 odoo.tests.result: 1 failed, 2 error(s) of 12 tests when loading database 'd1'\n";
-        assert_eq!(count(log), Outcome { passed: 9, failed: 3 });
+        assert_eq!(count(log), Outcome { passed: 9, failed: 3, names: Vec::new() });
     }
 
     #[test]

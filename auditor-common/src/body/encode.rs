@@ -1,0 +1,250 @@
+//! Bodies to bytes: definite lengths, shortest heads, keys in ascending order.
+
+use minicbor::Encoder;
+
+use super::{
+    Attribution, Body, Call, CpuMark, Export, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Prune,
+    Recover, RunStart, Sample, Seal, StreamEnd,
+};
+use crate::endpoint::Endpoint;
+
+impl Body {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(Encoder::new(Vec::with_capacity(256)));
+        match self {
+            Self::Genesis { version, root, log } => {
+                out.map(3).key(1).text(version).key(2).bytes(root).key(3).bytes(log);
+            }
+            Self::FlowOpened(flow) => flow_opened(&mut out, flow),
+            Self::FlowTraffic(traffic) => flow_traffic(&mut out, traffic),
+            Self::Call(call) => self::call(&mut out, call),
+            Self::Process(record) => process_record(&mut out, record),
+            Self::Seal(seal) => self::seal(&mut out, seal),
+            Self::Loss(loss) => self::loss(&mut out, loss),
+            Self::RunStart(run) => run_start(&mut out, run),
+            Self::RunStop(run) => {
+                out.map(1).key(1).text(&run.reason);
+            }
+            Self::Ack(ack) => {
+                out.map(3).key(1).uint(ack.record).key(2).text(&ack.actor).key(3).text(&ack.note);
+            }
+            Self::Checked(it) => {
+                out.map(3).key(1).uint(it.size).key(2).uint(it.exit).key(3).text(&it.summary);
+            }
+            Self::Rotate(it) => {
+                out.map(3).key(1).uint(it.epoch).key(2).bytes(&it.key).key(3).text(&it.reason);
+            }
+            Self::Policy(it) => {
+                out.map(4).key(1).uint(it.keep_ns).key(2).uint(it.max_bytes).key(3).uint(it.min_ns);
+                out.key(4).text(&it.actor);
+            }
+            Self::Prune(prune) => self::prune(&mut out, prune),
+            Self::Clock(step) => {
+                out.map(2).key(1).uint(step.before_wall_ns).key(2).uint(step.after_wall_ns);
+            }
+            Self::Export(export) => self::export(&mut out, export),
+            Self::Recover(recover) => self::recover(&mut out, recover),
+        }
+        out.0.into_writer()
+    }
+}
+
+/// An encoder into memory, which takes every byte: there are no errors to handle.
+struct Writer(Encoder<Vec<u8>>);
+
+impl Writer {
+    fn map(&mut self, keys: u64) -> &mut Self {
+        let _ = self.0.map(keys);
+        self
+    }
+
+    fn array(&mut self, elements: usize) -> &mut Self {
+        let _ = self.0.array(elements as u64);
+        self
+    }
+
+    fn key(&mut self, key: u8) -> &mut Self {
+        self.uint(key)
+    }
+
+    fn uint(&mut self, number: impl Into<u64>) -> &mut Self {
+        let _ = self.0.u64(number.into());
+        self
+    }
+
+    fn flag(&mut self, flag: bool) -> &mut Self {
+        let _ = self.0.bool(flag);
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        let _ = self.0.str(text);
+        self
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        let _ = self.0.bytes(bytes);
+        self
+    }
+
+    fn null(&mut self) -> &mut Self {
+        let _ = self.0.null();
+        self
+    }
+
+    fn maybe_uint(&mut self, number: Option<impl Into<u64>>) -> &mut Self {
+        match number {
+            Some(number) => self.uint(number),
+            None => self.null(),
+        }
+    }
+
+    fn maybe_bytes(&mut self, bytes: Option<&[u8]>) -> &mut Self {
+        match bytes {
+            Some(bytes) => self.bytes(bytes),
+            None => self.null(),
+        }
+    }
+
+    fn maybe_text(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.text(text),
+            None => self.null(),
+        }
+    }
+}
+
+fn sample<'w>(out: &'w mut Writer, sample: &Sample) -> &'w mut Writer {
+    out.key(1).uint(sample.boot_ns).key(2).maybe_uint(sample.cpu).key(3).maybe_uint(sample.kseq)
+}
+
+fn process(out: &mut Writer, process: &Process) {
+    out.map(8).key(1).uint(process.tgid).key(2).uint(process.tid).key(3).uint(process.start_ns);
+    out.key(4).maybe_text(process.comm.as_deref()).key(5).maybe_text(process.executable.as_deref());
+    out.key(6).maybe_uint(process.arguments).key(7).uint(process.cgroup).key(8).maybe_uint(process.parent);
+}
+
+fn attribution(out: &mut Writer, who: &Attribution) {
+    out.map(8).key(1).uint(who.label as u8).key(2).maybe_text(who.module.as_deref());
+    out.key(3).array(who.chain.len());
+    for module in &who.chain {
+        out.text(module);
+    }
+    out.key(4).maybe_text(who.site.as_deref()).key(5).maybe_text(who.origin.as_deref());
+    out.key(6).maybe_text(who.database.as_deref()).key(7).text(&who.reason);
+    out.key(8).array(who.contradictions.len());
+    for number in &who.contradictions {
+        out.uint(*number);
+    }
+}
+
+fn endpoint(out: &mut Writer, first_key: u8, endpoint: Option<&Endpoint>) {
+    match endpoint {
+        Some(endpoint) => {
+            out.key(first_key).bytes(endpoint.octets()).key(first_key + 1).uint(endpoint.port);
+        }
+        None => {
+            out.key(first_key).null().key(first_key + 1).null();
+        }
+    }
+}
+
+fn flow_opened(out: &mut Writer, flow: &FlowOpened) {
+    sample(out.map(15), &flow.sample).key(4).flag(flow.inbound).key(5).uint(flow.protocol);
+    endpoint(out, 6, Some(&flow.remote));
+    endpoint(out, 8, flow.local.as_ref());
+    process(out.key(10).uint(flow.cookie).key(11), &flow.process);
+    attribution(out.key(12), &flow.attribution);
+    out.key(13).flag(flow.opened_before).key(14).uint(flow.netns).key(15).text(&flow.instance);
+}
+
+fn flow_traffic(out: &mut Writer, traffic: &FlowTraffic) {
+    sample(out.map(10), &traffic.sample).key(4).uint(traffic.flow);
+    out.key(5).maybe_uint(traffic.end.map(|end| end as u8)).key(6).maybe_uint(traffic.error);
+    out.key(7).maybe_uint(traffic.sent).key(8).maybe_uint(traffic.received);
+    out.key(9).uint(traffic.duration_ns).key(10).maybe_uint(traffic.handshake_ns);
+}
+
+fn call(out: &mut Writer, call: &Call) {
+    sample(out.map(10), &call.sample).key(4).maybe_uint(call.flow).key(5).uint(call.cookie);
+    out.key(6).text(&call.channel).key(7).maybe_text(call.method.as_deref());
+    attribution(out.key(8), &call.attribution);
+    process(out.key(9), &call.process);
+    out.key(10).text(&call.instance);
+}
+
+fn process_record(out: &mut Writer, record: &ProcessRecord) {
+    sample(out.map(8), &record.sample).key(4).uint(record.change as u8);
+    process(out.key(5), &record.process);
+    attribution(out.key(6).maybe_uint(record.code).key(7), &record.attribution);
+    out.key(8).text(&record.instance);
+}
+
+fn lost<'w>(out: &'w mut Writer, lost: &[(u64, u64)]) -> &'w mut Writer {
+    out.array(lost.len());
+    for (gap, count) in lost {
+        out.array(2).uint(*gap).uint(*count);
+    }
+    out
+}
+
+fn hooks<'w>(out: &'w mut Writer, hooks: &[Hook]) -> &'w mut Writer {
+    out.array(hooks.len());
+    for hook in hooks {
+        out.map(3).key(1).text(&hook.name).key(2).bytes(&hook.tag).key(3).flag(hook.active);
+    }
+    out
+}
+
+fn seal(out: &mut Writer, seal: &Seal) {
+    out.map(13).key(1).bytes(&seal.previous_checkpoint).key(2).uint(seal.previous_size);
+    lost(out.key(3).uint(seal.min_index).key(4).uint(seal.captured).key(5), &seal.lost);
+    out.key(6).array(seal.cpus.len());
+    for CpuMark { cpu, last_kseq, received, lost: by_gap } in &seal.cpus {
+        lost(out.array(4).uint(*cpu).uint(*last_kseq).uint(*received), by_gap);
+    }
+    hooks(out.key(7), &seal.hooks).key(8).array(2).flag(seal.clock.0).uint(seal.clock.1);
+    out.key(9).bytes(&seal.streams).key(10).array(seal.witnessed.len());
+    for (witness, size) in &seal.witnessed {
+        out.array(2).text(witness).uint(*size);
+    }
+    out.key(11).bytes(&seal.binary).key(12).bytes(&seal.config).key(13).flag(seal.end_of_epoch);
+}
+
+fn loss(out: &mut Writer, loss: &Loss) {
+    out.map(5).key(1).uint(loss.gap).key(2).maybe_uint(loss.count).key(3).maybe_uint(loss.from_wall_ns);
+    out.key(4).maybe_uint(loss.until_wall_ns).key(5).text(&loss.detail);
+}
+
+fn run_start(out: &mut Writer, run: &RunStart) {
+    out.map(8).key(1).text(&run.version).key(2).text(&run.kernel).key(3).bytes(&run.boot_id);
+    out.key(4).bytes(&run.binary).key(5).bytes(&run.config).key(6).text(&run.scope).key(7).text(&run.previous);
+    hooks(out.key(8), &run.hooks);
+}
+
+fn recover(out: &mut Writer, recover: &Recover) {
+    out.map(6).key(1).text(&recover.origin).key(2).maybe_uint(recover.found_size);
+    out.key(3).maybe_bytes(recover.found_root.as_ref().map(<[u8; 32]>::as_slice));
+    out.key(4).maybe_text(recover.known.as_deref()).key(5).maybe_uint(recover.missing).key(6).text(&recover.cause);
+}
+
+fn prune(out: &mut Writer, prune: &Prune) {
+    out.map(10).key(1).uint(prune.min_index).key(2).bytes(&prune.root).key(3).array(prune.range.len());
+    for hash in &prune.range {
+        out.bytes(hash);
+    }
+    out.key(4).uint(prune.removed).key(5).uint(prune.oldest_wall_ns).key(6).uint(prune.newest_wall_ns);
+    out.key(7).uint(prune.policy).key(8).maybe_bytes(prune.archive.as_ref().map(<[u8; 32]>::as_slice));
+    out.key(9).text(&prune.actor).key(10).array(prune.streams.len());
+    for StreamEnd { tag, last_n, last_seq } in &prune.streams {
+        out.array(3).bytes(tag).uint(*last_n).uint(*last_seq);
+    }
+}
+
+fn export(out: &mut Writer, export: &Export) {
+    out.map(6).key(1).bytes(&export.id).key(2).maybe_bytes(export.nonce.as_deref());
+    out.key(3).uint(export.first).key(4).uint(export.last);
+    out.key(5).maybe_bytes(export.filter.as_ref().map(<[u8; 32]>::as_slice)).key(6).text(&export.actor);
+}

@@ -1,0 +1,355 @@
+//! The bodies as tables: which keys a body has, and what each may hold. `FORMAT.md` has the same tables.
+//!
+//! Every key of a class is present, in ascending order, in the one shortest form (RFC 8949 section 4.2.1): there is
+//! exactly one way to write a body down.
+
+use minicbor::Decoder;
+use minicbor::data::Type;
+
+use super::{BodyError, class};
+use crate::endpoint::MAPPED;
+use crate::record::EntryType;
+
+/// One key of a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The key.
+    pub key: u8,
+    /// The word for it in `FORMAT.md`.
+    pub name: &'static str,
+    /// What it may hold.
+    pub kind: Kind,
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// An unsigned number up to this one.
+    Uint(u64),
+    /// `false` or `true`.
+    Bool,
+    /// UTF-8 text.
+    Text,
+    /// A byte string of this length.
+    Bytes(usize),
+    /// A byte string of any length.
+    AnyBytes,
+    /// An IP address: 4 bytes, or 16 that are not an IPv4 address in mapped form.
+    Address,
+    /// A map with exactly these keys.
+    Map(&'static [Field]),
+    /// An array of any number of these.
+    Array(&'static Kind),
+    /// An array of exactly these.
+    Tuple(&'static [Kind]),
+    /// `null`, or this.
+    Maybe(&'static Kind),
+}
+
+const U64: Kind = Kind::Uint(u64::MAX);
+const U32: Kind = Kind::Uint(u32::MAX as u64);
+const U16: Kind = Kind::Uint(u16::MAX as u64);
+const U8: Kind = Kind::Uint(u8::MAX as u64);
+const HASH: Kind = Kind::Bytes(32);
+const KEY: Kind = Kind::Bytes(32);
+/// `[gap, count]` pairs.
+const LOST: Kind = Kind::Array(&Kind::Tuple(&[U64, U64]));
+
+const fn field(key: u8, name: &'static str, kind: Kind) -> Field {
+    Field { key, name, kind }
+}
+
+/// A process.
+pub static PROCESS: &[Field] = &[
+    field(1, "tgid", U32),
+    field(2, "tid", U32),
+    field(3, "start_ns", U64),
+    field(4, "comm", Kind::Maybe(&Kind::Text)),
+    field(5, "executable", Kind::Maybe(&Kind::Text)),
+    field(6, "arguments", Kind::Maybe(&U32)),
+    field(7, "cgroup", U64),
+    field(8, "parent", Kind::Maybe(&U32)),
+];
+
+/// Whose call it was.
+pub static ATTRIBUTION: &[Field] = &[
+    field(1, "label", Kind::Uint(3)),
+    field(2, "module", Kind::Maybe(&Kind::Text)),
+    field(3, "chain", Kind::Array(&Kind::Text)),
+    field(4, "site", Kind::Maybe(&Kind::Text)),
+    field(5, "origin", Kind::Maybe(&Kind::Text)),
+    field(6, "database", Kind::Maybe(&Kind::Text)),
+    field(7, "reason", Kind::Text),
+    field(8, "contradictions", Kind::Array(&U8)),
+];
+
+/// One program in the kernel.
+pub static HOOK: &[Field] =
+    &[field(1, "name", Kind::Text), field(2, "tag", Kind::AnyBytes), field(3, "active", Kind::Bool)];
+
+// Every EVENT begins with these three.
+const BOOT_NS: Field = field(1, "boot_ns", U64);
+const CPU: Field = field(2, "cpu", Kind::Maybe(&U32));
+const KSEQ: Field = field(3, "kseq", Kind::Maybe(&U64));
+
+static GENESIS: &[Field] = &[field(1, "version", Kind::Text), field(2, "root", KEY), field(3, "log", KEY)];
+
+static FLOW_OPENED: &[Field] = &[
+    BOOT_NS,
+    CPU,
+    KSEQ,
+    field(4, "inbound", Kind::Bool),
+    field(5, "protocol", U16),
+    field(6, "remote_address", Kind::Address),
+    field(7, "remote_port", U16),
+    field(8, "local_address", Kind::Maybe(&Kind::Address)),
+    field(9, "local_port", Kind::Maybe(&U16)),
+    field(10, "cookie", U64),
+    field(11, "process", Kind::Map(PROCESS)),
+    field(12, "attribution", Kind::Map(ATTRIBUTION)),
+    field(13, "opened_before", Kind::Bool),
+    field(14, "netns", U32),
+    field(15, "instance", Kind::Text),
+];
+
+static FLOW_TRAFFIC: &[Field] = &[
+    BOOT_NS,
+    CPU,
+    KSEQ,
+    field(4, "flow", U64),
+    field(5, "end", Kind::Maybe(&Kind::Uint(6))),
+    field(6, "error", Kind::Maybe(&U32)),
+    field(7, "sent", Kind::Maybe(&U64)),
+    field(8, "received", Kind::Maybe(&U64)),
+    field(9, "duration_ns", U64),
+    field(10, "handshake_ns", Kind::Maybe(&U64)),
+];
+
+static CALL: &[Field] = &[
+    BOOT_NS,
+    CPU,
+    KSEQ,
+    field(4, "flow", Kind::Maybe(&U64)),
+    field(5, "cookie", U64),
+    field(6, "channel", Kind::Text),
+    field(7, "method", Kind::Maybe(&Kind::Text)),
+    field(8, "attribution", Kind::Map(ATTRIBUTION)),
+    field(9, "process", Kind::Map(PROCESS)),
+    field(10, "instance", Kind::Text),
+];
+
+static PROCESS_RECORD: &[Field] = &[
+    BOOT_NS,
+    CPU,
+    KSEQ,
+    field(4, "change", Kind::Uint(4)),
+    field(5, "process", Kind::Map(PROCESS)),
+    field(6, "code", Kind::Maybe(&U32)),
+    field(7, "attribution", Kind::Map(ATTRIBUTION)),
+    field(8, "instance", Kind::Text),
+];
+
+static SEAL: &[Field] = &[
+    field(1, "previous_checkpoint", HASH),
+    field(2, "previous_size", U64),
+    field(3, "min_index", U64),
+    field(4, "captured", U64),
+    field(5, "lost", LOST),
+    field(6, "cpus", Kind::Array(&Kind::Tuple(&[U32, U64, U64, LOST]))),
+    field(7, "hooks", Kind::Array(&Kind::Map(HOOK))),
+    field(8, "clock", Kind::Tuple(&[Kind::Bool, U64])),
+    field(9, "streams", HASH),
+    field(10, "witnessed", Kind::Array(&Kind::Tuple(&[Kind::Text, U64]))),
+    field(11, "binary", HASH),
+    field(12, "config", HASH),
+    field(13, "end_of_epoch", Kind::Bool),
+];
+
+static LOSS: &[Field] = &[
+    field(1, "gap", U64),
+    field(2, "count", Kind::Maybe(&U64)),
+    field(3, "from_wall_ns", Kind::Maybe(&U64)),
+    field(4, "until_wall_ns", Kind::Maybe(&U64)),
+    field(5, "detail", Kind::Text),
+];
+
+static RUN_START: &[Field] = &[
+    field(1, "version", Kind::Text),
+    field(2, "kernel", Kind::Text),
+    field(3, "boot_id", Kind::Bytes(16)),
+    field(4, "binary", HASH),
+    field(5, "config", HASH),
+    field(6, "scope", Kind::Text),
+    field(7, "previous", Kind::Text),
+    field(8, "hooks", Kind::Array(&Kind::Map(HOOK))),
+];
+
+static RUN_STOP: &[Field] = &[field(1, "reason", Kind::Text)];
+
+static RUN_ACK: &[Field] = &[field(1, "record", U64), field(2, "actor", Kind::Text), field(3, "note", Kind::Text)];
+
+static RUN_CHECK: &[Field] = &[field(1, "size", U64), field(2, "exit", U8), field(3, "summary", Kind::Text)];
+
+static ROTATE: &[Field] = &[field(1, "epoch", U32), field(2, "key", KEY), field(3, "reason", Kind::Text)];
+
+static POLICY: &[Field] =
+    &[field(1, "keep_ns", U64), field(2, "max_bytes", U64), field(3, "min_ns", U64), field(4, "actor", Kind::Text)];
+
+static PRUNE: &[Field] = &[
+    field(1, "min_index", U64),
+    field(2, "root", HASH),
+    field(3, "range", Kind::Array(&HASH)),
+    field(4, "removed", U64),
+    field(5, "oldest_wall_ns", U64),
+    field(6, "newest_wall_ns", U64),
+    field(7, "policy", U64),
+    field(8, "archive", Kind::Maybe(&HASH)),
+    field(9, "actor", Kind::Text),
+    field(10, "streams", Kind::Array(&Kind::Tuple(&[Kind::Bytes(16), U64, U64]))),
+];
+
+static CLOCK: &[Field] = &[field(1, "before_wall_ns", U64), field(2, "after_wall_ns", U64)];
+
+static EXPORT: &[Field] = &[
+    field(1, "id", Kind::Bytes(16)),
+    field(2, "nonce", Kind::Maybe(&Kind::AnyBytes)),
+    field(3, "first", U64),
+    field(4, "last", U64),
+    field(5, "filter", Kind::Maybe(&HASH)),
+    field(6, "actor", Kind::Text),
+];
+
+static RECOVER: &[Field] = &[
+    field(1, "origin", Kind::Text),
+    field(2, "found_size", Kind::Maybe(&U64)),
+    field(3, "found_root", Kind::Maybe(&HASH)),
+    field(4, "known", Kind::Maybe(&Kind::Text)),
+    field(5, "missing", Kind::Maybe(&U64)),
+    field(6, "cause", Kind::Text),
+];
+
+/// Every body that exists: its type, its class, its name in `FORMAT.md` and its keys.
+pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
+    (EntryType::Genesis, 0, "GENESIS", GENESIS),
+    (EntryType::Event, class::FLOW_OPENED, "EVENT flow opened", FLOW_OPENED),
+    (EntryType::Event, class::FLOW_ENDED, "EVENT flow ended", FLOW_TRAFFIC),
+    (EntryType::Event, class::FLOW_INTERIM, "EVENT flow interim", FLOW_TRAFFIC),
+    (EntryType::Event, class::CALL, "EVENT call", CALL),
+    (EntryType::Event, class::PROCESS, "EVENT process", PROCESS_RECORD),
+    (EntryType::Seal, 0, "SEAL", SEAL),
+    (EntryType::Loss, 0, "LOSS", LOSS),
+    (EntryType::Run, class::RUN_START, "RUN start", RUN_START),
+    (EntryType::Run, class::RUN_STOP, "RUN stop", RUN_STOP),
+    (EntryType::Run, class::RUN_ACK, "RUN ack", RUN_ACK),
+    (EntryType::Run, class::RUN_CHECK, "RUN check", RUN_CHECK),
+    (EntryType::Rotate, 0, "ROTATE", ROTATE),
+    (EntryType::Prune, 0, "PRUNE", PRUNE),
+    (EntryType::Policy, 0, "POLICY", POLICY),
+    (EntryType::Clock, 0, "CLOCK", CLOCK),
+    (EntryType::Export, 0, "EXPORT", EXPORT),
+    (EntryType::Recover, 0, "RECOVER", RECOVER),
+];
+
+/// The keys of a body, if such a body exists.
+#[must_use]
+pub fn fields(kind: EntryType, class: u32) -> Option<&'static [Field]> {
+    BODIES.iter().find(|body| body.0 == kind && body.1 == class).map(|body| body.3)
+}
+
+/// Are these bytes a body of this type and class, in its one form? Allocates nothing.
+pub fn check(kind: EntryType, class: u32, bytes: &[u8]) -> Result<(), BodyError> {
+    let fields = fields(kind, class).ok_or(BodyError::Unknown { kind, class })?;
+    let mut input = Decoder::new(bytes);
+    map(&mut input, fields)?;
+    if input.position() == bytes.len() { Ok(()) } else { Err(BodyError::Trailing) }
+}
+
+fn map(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<(), BodyError> {
+    head(input, fields.len() as u64, |input| Ok(input.map()?))?;
+    for field in fields {
+        if uint(input)? != u64::from(field.key) {
+            return Err(BodyError::Key { expected: field.key });
+        }
+        value(input, field.kind).map_err(|error| error.within(field))?;
+    }
+    Ok(())
+}
+
+fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
+    let fits = match kind {
+        Kind::Uint(max) => uint(input)? <= max,
+        Kind::Bool => input.bool().map(|_| true)?,
+        Kind::Text => string(input, |input| Ok(input.str()?.as_bytes())).map(|_| true)?,
+        Kind::Bytes(len) => string(input, |input| Ok(input.bytes()?))?.len() == len,
+        Kind::AnyBytes => string(input, |input| Ok(input.bytes()?)).map(|_| true)?,
+        Kind::Address => match string(input, |input| Ok(input.bytes()?))? {
+            bytes if bytes.len() == 16 => bytes[..12] != MAPPED,
+            bytes => bytes.len() == 4,
+        },
+        Kind::Map(fields) => return map(input, fields),
+        Kind::Array(kind) => {
+            let from = input.position();
+            let count = input.array()?.ok_or(BodyError::NotCanonical)?;
+            if input.position() - from != head_len(count) {
+                return Err(BodyError::NotCanonical);
+            }
+            for _ in 0..count {
+                value(input, *kind)?;
+            }
+            true
+        }
+        Kind::Tuple(kinds) => {
+            head(input, kinds.len() as u64, |input| Ok(input.array()?))?;
+            for kind in kinds {
+                value(input, *kind)?;
+            }
+            true
+        }
+        Kind::Maybe(_) if input.datatype()? == Type::Null => input.null().map(|()| true)?,
+        Kind::Maybe(kind) => return value(input, *kind),
+    };
+    if fits { Ok(()) } else { Err(BodyError::Value) }
+}
+
+/// Reads an unsigned number in its shortest form.
+fn uint(input: &mut Decoder<'_>) -> Result<u64, BodyError> {
+    let from = input.position();
+    let number = input.u64()?;
+    if input.position() - from == head_len(number) { Ok(number) } else { Err(BodyError::NotCanonical) }
+}
+
+/// Reads a string whose length is written in its shortest form.
+fn string<'b>(
+    input: &mut Decoder<'b>,
+    read: impl FnOnce(&mut Decoder<'b>) -> Result<&'b [u8], BodyError>,
+) -> Result<&'b [u8], BodyError> {
+    let from = input.position();
+    let bytes = read(input)?;
+    let fits = input.position() - from == head_len(bytes.len() as u64) + bytes.len();
+    if fits { Ok(bytes) } else { Err(BodyError::NotCanonical) }
+}
+
+/// Reads the head of a map or an array, which must announce `expected` elements in its shortest form.
+fn head<'b>(
+    input: &mut Decoder<'b>,
+    expected: u64,
+    read: impl FnOnce(&mut Decoder<'b>) -> Result<Option<u64>, BodyError>,
+) -> Result<(), BodyError> {
+    let from = input.position();
+    let count = read(input)?.ok_or(BodyError::NotCanonical)?;
+    if count != expected {
+        return Err(BodyError::Count { expected, found: count });
+    }
+    if input.position() - from == head_len(count) { Ok(()) } else { Err(BodyError::NotCanonical) }
+}
+
+/// How many bytes the shortest head with this argument has.
+const fn head_len(argument: u64) -> usize {
+    match argument {
+        0..=23 => 1,
+        24..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}

@@ -1,0 +1,315 @@
+//! The tree of RFC 6962: hashes, the right edge that a writer carries, and the checks of both kinds of proof.
+//!
+//! Sources: RFC 6962 section 2.1, RFC 9162 sections 2.1.3.2 and 2.1.4.2. Domain separation is in the first byte: `0x00`
+//! for a leaf, `0x01` for a node, so that neither can be passed off as the other.
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256.
+pub type Hash = [u8; 32];
+
+/// No proof in a tree of 64-bit indices is longer.
+pub const MAX_PROOF: usize = 63;
+
+/// SHA-256 of some bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
+/// The root of a tree without leaves.
+#[must_use]
+pub fn empty() -> Hash {
+    sha256(&[])
+}
+
+/// The hash of two subtrees side by side.
+#[must_use]
+pub fn node(left: &Hash, right: &Hash) -> Hash {
+    let mut input = [1_u8; 65];
+    input[1..33].copy_from_slice(left);
+    input[33..].copy_from_slice(right);
+    sha256(&input)
+}
+
+/// The hash of a leaf's content.
+#[must_use]
+pub fn leaf(content: &[u8]) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update([0]);
+    hasher.update(content);
+    hasher.finalize().into()
+}
+
+/// A subtree of `256^level` leaves that has just become complete: one hash of a C2SP tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// From 1; level 0 is the leaves themselves.
+    pub level: u8,
+    /// Which one, from the left.
+    pub index: u64,
+    /// Its root.
+    pub hash: Hash,
+}
+
+/// The right edge of a growing tree: the roots of the perfect subtrees that it is made of, largest first.
+///
+/// Invariant: there is one hash for each bit that is set in `size`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CompactRange {
+    size: u64,
+    hashes: Vec<Hash>,
+}
+
+impl CompactRange {
+    /// The edge of an empty tree.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An edge that was written down; `None` if the number of hashes does not fit the size.
+    #[must_use]
+    pub fn from_parts(size: u64, hashes: Vec<Hash>) -> Option<Self> {
+        (hashes.len() == size.count_ones() as usize).then_some(Self { size, hashes })
+    }
+
+    /// How many leaves there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The roots of the perfect subtrees, largest first.
+    #[must_use]
+    pub fn hashes(&self) -> &[Hash] {
+        &self.hashes
+    }
+
+    /// Adds a leaf, by its hash.
+    pub fn append(&mut self, leaf: Hash) {
+        self.append_and_tell(leaf, |_| {});
+    }
+
+    /// Adds a leaf, and tells of each subtree of a power of 256 that it completes.
+    pub fn append_and_tell(&mut self, leaf: Hash, mut complete: impl FnMut(Complete)) {
+        let merges = self.size.trailing_ones();
+        self.size += 1;
+        let mut hash = leaf;
+        for height in 1..=merges {
+            let Some(left) = self.hashes.pop() else { return };
+            hash = node(&left, &hash);
+            if height % 8 == 0 {
+                complete(Complete { level: (height / 8) as u8, index: (self.size >> height) - 1, hash });
+            }
+        }
+        self.hashes.push(hash);
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let mut from_the_right = self.hashes.iter().rev();
+        let Some(last) = from_the_right.next() else { return empty() };
+        from_the_right.fold(*last, |right, left| node(left, &right))
+    }
+}
+
+/// Why a proof was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofError {
+    /// The leaf's index is not below the tree's size, or the sizes are in the wrong order.
+    OutOfRange,
+    /// More or fewer hashes than that place in that tree needs.
+    WrongLength,
+    /// The hashes lead to another root.
+    WrongRoot,
+}
+
+impl std::fmt::Display for ProofError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OutOfRange => "the proof is about a place outside of its tree",
+            Self::WrongLength => "the proof has more or fewer hashes than its place in the tree needs",
+            Self::WrongRoot => "the proof leads to another root",
+        })
+    }
+}
+
+impl std::error::Error for ProofError {}
+
+/// Is `leaf` the leaf number `index` of the tree of `size` leaves with this root? (RFC 9162 section 2.1.3.2)
+pub fn verify_inclusion(index: u64, size: u64, leaf: &Hash, proof: &[Hash], root: &Hash) -> Result<(), ProofError> {
+    if root_from_inclusion(index, size, leaf, proof)? == *root { Ok(()) } else { Err(ProofError::WrongRoot) }
+}
+
+/// The root that an inclusion proof leads to.
+pub fn root_from_inclusion(index: u64, size: u64, leaf: &Hash, proof: &[Hash]) -> Result<Hash, ProofError> {
+    if index >= size {
+        return Err(ProofError::OutOfRange);
+    }
+    let (mut place, mut last, mut hash) = (index, size - 1, *leaf);
+    for sibling in proof {
+        if last == 0 {
+            return Err(ProofError::WrongLength);
+        }
+        if place & 1 == 1 || place == last {
+            hash = node(sibling, &hash);
+            // A node without a sibling moves up until it is a right child.
+            while place & 1 == 0 && place != 0 {
+                place >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node(&hash, sibling);
+        }
+        place >>= 1;
+        last >>= 1;
+    }
+    if last == 0 { Ok(hash) } else { Err(ProofError::WrongLength) }
+}
+
+/// Is the tree of `size1` leaves the beginning of the tree of `size2` leaves? (RFC 9162 section 2.1.4.2)
+///
+/// Sizes of zero are for the caller: an empty tree is the beginning of every tree and has no proof.
+pub fn verify_consistency(
+    size1: u64,
+    size2: u64,
+    root1: &Hash,
+    root2: &Hash,
+    proof: &[Hash],
+) -> Result<(), ProofError> {
+    if size1 == 0 || size1 > size2 {
+        return Err(ProofError::OutOfRange);
+    }
+    if size1 == size2 {
+        return match (proof.is_empty(), root1 == root2) {
+            (false, _) => Err(ProofError::WrongLength),
+            (true, false) => Err(ProofError::WrongRoot),
+            (true, true) => Ok(()),
+        };
+    }
+    // A first tree that is perfect is a node of the second: its root stands for the first hash of the proof.
+    let (first, rest) = if size1.is_power_of_two() {
+        (root1, proof)
+    } else {
+        let (first, rest) = proof.split_first().ok_or(ProofError::WrongLength)?;
+        (first, rest)
+    };
+    let shift = (size1 - 1).trailing_ones();
+    let (mut place, mut last) = ((size1 - 1) >> shift, (size2 - 1) >> shift);
+    let (mut hash1, mut hash2) = (*first, *first);
+    for sibling in rest {
+        if last == 0 {
+            return Err(ProofError::WrongLength);
+        }
+        if place & 1 == 1 || place == last {
+            hash1 = node(sibling, &hash1);
+            hash2 = node(sibling, &hash2);
+            while place & 1 == 0 && place != 0 {
+                place >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash2 = node(&hash2, sibling);
+        }
+        place >>= 1;
+        last >>= 1;
+    }
+    if last != 0 {
+        return Err(ProofError::WrongLength);
+    }
+    if hash1 == *root1 && hash2 == *root2 { Ok(()) } else { Err(ProofError::WrongRoot) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(count: u64) -> Vec<Hash> {
+        (0..count).map(|i| leaf(&i.to_be_bytes())).collect()
+    }
+
+    /// The definition itself (RFC 6962 section 2.1), without any cleverness.
+    fn root_by_definition(leaves: &[Hash]) -> Hash {
+        match leaves.len() {
+            0 => empty(),
+            1 => leaves[0],
+            n => {
+                let (left, right) = leaves.split_at(n.next_power_of_two() / 2);
+                node(&root_by_definition(left), &root_by_definition(right))
+            }
+        }
+    }
+
+    fn inclusion_by_definition(index: usize, leaves: &[Hash]) -> Vec<Hash> {
+        if leaves.len() <= 1 {
+            return vec![];
+        }
+        let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+        let (mut proof, sibling) = if index < left.len() {
+            (inclusion_by_definition(index, left), right)
+        } else {
+            (inclusion_by_definition(index - left.len(), right), left)
+        };
+        proof.push(root_by_definition(sibling));
+        proof
+    }
+
+    #[test]
+    fn every_tree_up_to_300_leaves_has_the_root_of_its_definition() {
+        let leaves = leaves(300);
+        let mut range = CompactRange::new();
+        for (size, leaf) in leaves.iter().enumerate() {
+            assert_eq!(range.root(), root_by_definition(&leaves[..size]), "size {size}");
+            range.append(*leaf);
+        }
+    }
+
+    #[test]
+    fn a_subtree_of_256_leaves_is_told_of_once_with_its_root() {
+        let leaves = leaves(1024);
+        let mut told = vec![];
+        let mut range = CompactRange::new();
+        for leaf in &leaves {
+            range.append_and_tell(*leaf, |complete| told.push(complete));
+        }
+        let expected: Vec<_> = (0..4_u64)
+            .map(|index| {
+                let from = index as usize * 256;
+                Complete { level: 1, index, hash: root_by_definition(&leaves[from..from + 256]) }
+            })
+            .collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn an_edge_is_taken_up_again_where_it_was_written_down() {
+        let leaves = leaves(77);
+        let mut whole = CompactRange::new();
+        for leaf in &leaves {
+            whole.append(*leaf);
+        }
+        let mut first = CompactRange::new();
+        leaves[..50].iter().for_each(|leaf| first.append(*leaf));
+        let mut second = CompactRange::from_parts(first.size(), first.hashes().to_vec()).unwrap();
+        leaves[50..].iter().for_each(|leaf| second.append(*leaf));
+        assert_eq!(second, whole);
+        assert_eq!(CompactRange::from_parts(3, vec![[0; 32]]), None);
+    }
+
+    #[test]
+    fn every_leaf_of_every_small_tree_is_proven_and_no_other() {
+        let leaves = leaves(70);
+        for size in 1..=70 {
+            let root = root_by_definition(&leaves[..size]);
+            for index in 0..size {
+                let proof = inclusion_by_definition(index, &leaves[..size]);
+                let judge = |index, leaf: &Hash| verify_inclusion(index, size as u64, leaf, &proof, &root);
+                assert_eq!(judge(index as u64, &leaves[index]), Ok(()));
+                assert_ne!(judge((index as u64 + 1) % 70, &leaves[index]), Ok(()), "size {size}, index {index}");
+                assert_ne!(judge(index as u64, &leaf(b"other")), Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The map of the program: what is drained from the kernel goes through the stages and into the store, on one thread.
+//!
+//! Order within a turn: the ring first, then the claims. A claim is written before the system call that it is about,
+//! so once an event has been read its claim is there to be read as well.
+
+mod calls; // claims that are records of their own
+mod observe; // one event through the stages
+mod seal; // commit, balance, seal
+mod watch; // who is audited, and what is told to the window
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use auditor_common::body::{Body, Hook, Loss, RunStop};
+use auditor_common::event::Header;
+use auditor_common::gap::Gap;
+use tokio::sync::watch as channel;
+
+use crate::account::{Accounts, Mark};
+use crate::attribute::claims::ClaimStore;
+use crate::attribute::find::Finder;
+use crate::attribute::handover::Handover;
+use crate::attribute::lineage::Lineage;
+use crate::attribute::proc::Proc;
+use crate::clock::{self, Now};
+use crate::decode::{Event, decode};
+use crate::flow::{Change, Flows};
+use crate::probe::{HookStatus, Overflows, Probe};
+use crate::ring::Ring;
+use crate::serve::peer::Instances;
+use crate::serve::status::Status;
+use crate::store::Store;
+
+/// Longest sleep between two looks at the ring: events about sockets alone do not wake us, so that they cost the
+/// audited process nothing.
+const TICK: Duration = Duration::from_millis(25);
+/// Samples taken in one go, before the claims are read and the records written.
+const BATCH: usize = 4096;
+
+/// What the pipeline is made of.
+pub struct Parts {
+    /// The programs in the kernel.
+    pub probe: Probe,
+    /// What they send.
+    pub ring: Ring,
+    /// Where records go.
+    pub store: Store,
+    /// Where claims come from.
+    pub handover: Handover,
+    /// Who is audited.
+    pub finder: Finder,
+    /// Told to the window.
+    pub instances: Instances,
+    /// Told to the window.
+    pub status: Arc<RwLock<Status>>,
+    /// Told to the window: how many records are committed.
+    pub committed: channel::Sender<u64>,
+    /// Digests that every seal repeats.
+    pub digests: Digests,
+}
+
+/// What runs, and how it is configured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Digests {
+    /// SHA-256 of the daemon's binary.
+    pub binary: [u8; 32],
+    /// SHA-256 of the configuration in force.
+    pub config: [u8; 32],
+}
+
+/// The stages, and what they remember.
+pub struct Pipeline {
+    parts: Parts,
+    processes: Proc,
+    lineage: Lineage,
+    claims: ClaimStore,
+    flows: Flows,
+    accounts: Accounts,
+    /// Decoded, and not yet observed.
+    batch: Vec<Event>,
+    /// Numbered after the marks of the seal that was made last.
+    later: Vec<Event>,
+    changes: Vec<Change>,
+    /// `seq` of the flow that was announced last: see [`crate::flow::PENDING`].
+    announced: u64,
+    /// What the kernel's tables had not taken at the last seal.
+    overflows: Overflows,
+    due: Due,
+}
+
+/// When what is due next (CLOCK_BOOTTIME nanoseconds).
+#[derive(Debug, Default)]
+struct Due {
+    commit: Option<u64>,
+    seal: u64,
+    look: u64,
+    idle: u64,
+    tell: u64,
+}
+
+impl Pipeline {
+    /// A pipeline that has seen nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            processes: Proc::default(),
+            lineage: Lineage::default(),
+            claims: ClaimStore::default(),
+            flows: Flows::default(),
+            accounts: Accounts::default(),
+            batch: Vec::with_capacity(BATCH),
+            later: Vec::new(),
+            changes: Vec::new(),
+            announced: 0,
+            overflows: Overflows::default(),
+            due: Due::default(),
+        }
+    }
+
+    /// Records until `stop` is set, then stops in good order.
+    pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        let mut more = false;
+        while !stop.load(Ordering::Relaxed) {
+            if !more {
+                self.parts.ring.wait(TICK)?;
+            }
+            more = self.turn(clock::now())?;
+        }
+        self.stop("signal")
+    }
+
+    /// One turn; whether the ring holds more than it took.
+    fn turn(&mut self, now: Now) -> anyhow::Result<bool> {
+        let more = self.drain();
+        self.read_claims(now)?;
+        self.observe_batch(now)?;
+        self.record_calls(now)?;
+        self.look(now)?;
+        self.commit_if_due(now)?;
+        self.seal_if_due(now)?;
+        self.tell(now);
+        Ok(more)
+    }
+
+    /// Takes what is in the ring, up to a batch; whether it was full.
+    fn drain(&mut self) -> bool {
+        for event in std::mem::take(&mut self.later) {
+            self.accounts.received(event.header().cpu);
+            self.batch.push(event);
+        }
+        self.take(|_| true)
+    }
+
+    /// The same, but what was numbered after these marks is put aside for later.
+    fn drain_within(&mut self, marks: &BTreeMap<u32, Mark>) -> bool {
+        self.take(|header| marks.get(&header.cpu).is_some_and(|mark| header.kseq <= mark.kseq))
+    }
+
+    fn take(&mut self, is_due: impl Fn(&Header) -> bool) -> bool {
+        let Self { parts, batch, accounts, later, .. } = self;
+        let mut undecodable = 0;
+        let taken = parts.ring.drain(BATCH, |sample| match decode(sample) {
+            Ok(event) if is_due(event.header()) => {
+                accounts.received(event.header().cpu);
+                batch.push(event);
+            }
+            Ok(event) => later.push(event),
+            Err(_) => undecodable += 1,
+        });
+        if undecodable > 0 {
+            // Its number is missing from what was received, so the next seal counts it; this says why.
+            tracing::error!(undecodable, "samples of another layout: kernel half and daemon were built apart");
+        }
+        taken == BATCH
+    }
+
+    /// Takes the claims that came since the last turn.
+    fn read_claims(&mut self, now: Now) -> anyhow::Result<()> {
+        let accepted = self.parts.handover.accept_pending(&mut self.claims, &self.processes, &now);
+        for (uid, pid, refusal) in accepted.refused {
+            tracing::warn!(uid, pid, "a process that wanted to hand over claims was sent away: {refusal}");
+        }
+        let missing = self.parts.handover.read_new(&mut self.claims, &now);
+        for gap in missing {
+            // What a process that nobody audits does not manage to claim is no hole.
+            let Some(member) = self.lineage.get(gap.who.tgid) else { continue };
+            let who = format!("process {} ({})", gap.who.tgid, member.comm.as_deref().unwrap_or("?"));
+            for (reason, count, detail) in [
+                (Gap::HintOverrun, gap.overrun, format!("claims of {who} were overwritten before they were read")),
+                (Gap::HintFailure, gap.dropped, format!("{who} could not write claims")),
+                (Gap::HintFailure, gap.failures, format!("the hook in {who} failed, as it says itself")),
+                (Gap::HintFailure, gap.malformed, format!("claims of {who} are not what the layout says")),
+            ] {
+                self.lost(now, reason, count, &detail)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals a hole in the evidence, if there is one.
+    fn lost(&mut self, now: Now, gap: Gap, count: u64, detail: &str) -> anyhow::Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        self.accounts.lost(gap, count);
+        let loss = Loss {
+            gap: gap as u64,
+            count: Some(count),
+            from_wall_ns: None,
+            until_wall_ns: Some(now.wall_ns),
+            detail: detail.to_owned(),
+        };
+        self.append(Body::Loss(loss), now)?;
+        Ok(())
+    }
+
+    /// Takes what is still there, ends what is open, and says in the chain that this was a stop.
+    fn stop(mut self, reason: &str) -> anyhow::Result<()> {
+        while self.turn(clock::now())? {}
+        let now = clock::now();
+        self.flows.stop(now.boot_ns, &mut self.changes);
+        self.record_changes(now)?;
+        self.append(Body::RunStop(RunStop { reason: reason.to_owned() }), now)?;
+        self.seal(now)
+    }
+}
+
+/// Coverage, as records have it.
+#[must_use]
+pub fn hooks(coverage: &[HookStatus]) -> Vec<Hook> {
+    coverage.iter().map(|hook| Hook { name: hook.name.to_owned(), tag: hook.tag(), active: hook.is_active() }).collect()
+}

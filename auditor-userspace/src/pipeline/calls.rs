@@ -1,0 +1,59 @@
+//! Claims that are records of their own: the calls that go over a flow.
+
+use auditor_common::body::{Body, Call, Label, Sample};
+
+use super::Pipeline;
+use crate::attribute::claims::PendingCall;
+use crate::attribute::hint::Operation;
+use crate::attribute::{self, Claimed, reason};
+use crate::clock::Now;
+
+impl Pipeline {
+    /// Records the calls that were claimed since the last turn.
+    pub(super) fn record_calls(&mut self, now: Now) -> anyhow::Result<()> {
+        let (calls, lost) = self.claims.take_calls();
+        for call in &calls {
+            self.record_call(call, now)?;
+        }
+        self.lost(now, auditor_common::gap::Gap::HintOverrun, lost, "more calls were claimed at once than are kept")
+    }
+
+    fn record_call(&mut self, call: &PendingCall, now: Now) -> anyhow::Result<()> {
+        // A process that nobody audits may claim what it likes.
+        let Some(member) = self.lineage.get(call.who.tgid) else { return Ok(()) };
+        let (instance, process) = (member.instance.clone(), member.process(call.who.tgid, 0));
+        let claim = &call.claim;
+        if self.flows.recorded_as(claim.key) == Some(None) {
+            self.flows.announce(claim.key, &mut self.changes);
+            self.record_changes(now)?;
+        }
+        let flow = self.flows.recorded_as(claim.key).flatten();
+        let claimed = Claimed {
+            chain: claim.chain.to_vec(),
+            site: claim.site.clone(),
+            origin: claim.origin.clone(),
+            database: claim.database.clone(),
+            address: None,
+            marks: claim.marks,
+        };
+        let attribution = match flow {
+            Some(_) => attribute::labelled(&claimed, Label::Matched, reason::COOKIE),
+            None => attribute::labelled(&claimed, Label::SelfReported, reason::UNBOUND),
+        };
+        let serves = claim.operation == Operation::Serve;
+        self.append(
+            Body::Call(Call {
+                sample: Sample { boot_ns: call.boot_ns, cpu: None, kseq: None },
+                flow,
+                cookie: claim.key,
+                channel: if serves { "serve" } else { claim.channel() }.into(),
+                method: claim.method().map(str::to_owned),
+                attribution,
+                process,
+                instance,
+            }),
+            now,
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! One event through the stages: flow, attribution, evidence, record.
+
+use auditor_common::body::{Attribution, Body, ProcessChange};
+use auditor_common::event::{Exec, Exit, Fork, Header, flag};
+
+use super::Pipeline;
+use crate::attribute;
+use crate::attribute::lineage::{Identity, Member};
+use crate::attribute::proc::Processes as _;
+use crate::clock::Now;
+use crate::decode::Event;
+use crate::evidence;
+use crate::flow::{Change, Opened, PENDING};
+
+impl Pipeline {
+    /// Everything that was drained.
+    pub(super) fn observe_batch(&mut self, now: Now) -> anyhow::Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        for event in &batch {
+            self.observe(event, now)?;
+        }
+        self.batch = batch;
+        self.batch.clear();
+        Ok(())
+    }
+
+    fn observe(&mut self, event: &Event, now: Now) -> anyhow::Result<()> {
+        if event.header().flags & flag::CANDIDATE != 0 && !self.is_in_scope(event, now)? {
+            return Ok(());
+        }
+        let changes = &mut self.changes;
+        match event {
+            Event::Connect(it) | Event::Datagram(it) => self.flows.connect(it, changes),
+            Event::Established(it) => self.flows.established(it, changes),
+            Event::FirstUse(it) => self.flows.first_use(it, changes),
+            Event::Closed(it) | Event::Released(it) => self.flows.closed(it, changes),
+            Event::Listen(_) => {}
+            Event::Fork(it) => return self.forked(it, now),
+            Event::Exec(it) => return self.executed(it, now),
+            Event::Exit(it) => return self.exited(it, now),
+        }
+        self.record_changes(now)
+    }
+
+    /// Records what the flow table has found.
+    pub(super) fn record_changes(&mut self, now: Now) -> anyhow::Result<()> {
+        let mut changes = std::mem::take(&mut self.changes);
+        for change in changes.drain(..) {
+            match change {
+                Change::Opened(opened) => self.announced = self.record_opened(&opened, now)?,
+                Change::Ended(mut ended) => {
+                    if ended.flow == PENDING {
+                        ended.flow = self.announced;
+                    }
+                    self.append(evidence::ended(&ended), now)?;
+                }
+            }
+        }
+        self.changes = changes;
+        Ok(())
+    }
+
+    fn record_opened(&mut self, opened: &Opened, now: Now) -> anyhow::Result<u64> {
+        self.know(&opened.header);
+        let header = &opened.header;
+        let member = self.member(header);
+        let attribution = attribute::flow(&self.claims, opened, member);
+        let (process, instance) = match member {
+            Some(member) => (member.process(header.tid, header.cgroup), member.instance.clone()),
+            None => (evidence::bare_process(header), String::new()),
+        };
+        let seq = self.append(evidence::opened(opened, process, attribution, instance), now)?;
+        self.flows.recorded(opened, seq);
+        Ok(seq)
+    }
+
+    /// The audited process of an event, if it is the one that is known under its number.
+    fn member(&self, header: &Header) -> Option<&Member> {
+        self.lineage.get(header.tgid).filter(|member| is_same(member.identity, header))
+    }
+
+    /// A process that the kernel audits and nobody told us about (the event that did was lost) is taken in as it is.
+    fn know(&mut self, header: &Header) {
+        if header.tgid == 0 || self.member(header).is_some() {
+            return;
+        }
+        let Some(seen) = self.processes.seen(header.tgid) else { return };
+        let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
+        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
+        self.lineage.found(&seen, header.process_start_ns, instance);
+        self.tell_instances();
+    }
+
+    fn forked(&mut self, event: &Fork, now: Now) -> anyhow::Result<()> {
+        self.know(&event.header);
+        let parent = Identity { tgid: event.header.tgid, start_ns: event.header.process_start_ns };
+        let child = Identity { tgid: event.child_tgid, start_ns: event.child_start_ns };
+        let spawn = attribute::spawn(&self.claims, parent, event.parent_ns_tid, event.header.boot_ns);
+        let Some(member) = self.lineage.forked(parent.tgid, child, event.header.cgroup, spawn) else { return Ok(()) };
+        let body = about(member, ProcessChange::Forked, &event.header, child.tgid, None);
+        self.append(body, now)?;
+        self.tell_instances();
+        Ok(())
+    }
+
+    fn executed(&mut self, event: &Exec, now: Now) -> anyhow::Result<()> {
+        let header = &event.header;
+        self.know(header);
+        let comm = text(&event.comm);
+        let executable = (!event.filename.starts_with(&[0])).then(|| text(&event.filename));
+        let arguments = Some(event.arguments);
+        let Some(member) = self.lineage.executed(header.tgid, comm, executable, arguments) else { return Ok(()) };
+        let body = about(member, ProcessChange::Executed, header, header.tid, None);
+        self.append(body, now)?;
+        Ok(())
+    }
+
+    fn exited(&mut self, event: &Exit, now: Now) -> anyhow::Result<()> {
+        let header = &event.header;
+        if self.member(header).is_none() {
+            return Ok(());
+        }
+        let Some(member) = self.lineage.exited(header.tgid) else { return Ok(()) };
+        let body = about(&member, ProcessChange::Exited, header, header.tid, Some(event.code));
+        self.append(body, now)?;
+        self.claims.forget(member.identity);
+        self.parts.handover.forget(member.identity);
+        self.tell_instances();
+        Ok(())
+    }
+
+    /// Puts a record into the store. It is durable, and anybody may be told, after the next commit.
+    pub(super) fn append(&mut self, body: Body, now: Now) -> anyhow::Result<u64> {
+        self.due.commit.get_or_insert(now.boot_ns + super::seal::COMMIT_NS);
+        Ok(self.parts.store.append(&body, now)?)
+    }
+}
+
+/// Whether the process known under a number is the one that the event is about; `/proc` gives starts in ticks of 10 ms.
+fn is_same(identity: Identity, header: &Header) -> bool {
+    const TICK_NS: u64 = 10_000_000;
+    identity.start_ns / TICK_NS == header.process_start_ns / TICK_NS
+}
+
+fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> Body {
+    let attribution = member
+        .spawn
+        .clone()
+        .unwrap_or_else(|| Attribution { reason: attribute::reason::NO_CLAIM.to_owned(), ..Attribution::default() });
+    let process = member.process(tid, header.cgroup);
+    evidence::process(evidence::sample(header), change, process, code, attribution, member.instance.clone())
+}
+
+/// Text that ends at its first NUL.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}

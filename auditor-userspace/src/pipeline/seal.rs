@@ -1,0 +1,134 @@
+//! Commit, balance, seal.
+
+use std::collections::BTreeMap;
+
+use auditor_common::body::{Body, Loss};
+use auditor_common::gap::Gap;
+
+use super::Pipeline;
+use crate::account::Mark;
+use crate::clock::{self, Now};
+use crate::probe::Overflows;
+use crate::serve::wire;
+use crate::store::SealInput;
+
+/// A record waits no longer than this to be durable.
+pub(super) const COMMIT_NS: u64 = 200_000_000;
+/// So many records are committed at once, however young they are.
+const COMMIT_ROWS: usize = 4096;
+/// A seal comes no sooner than this after the one before, if there is something to seal.
+const SEAL_NS: u64 = 1_000_000_000;
+/// And no later than this, even if there is nothing.
+const SEAL_IDLE_NS: u64 = 5_000_000_000;
+/// So many unsealed records are sealed at once.
+const SEAL_ROWS: u64 = 16_384;
+/// How often the ring is looked at again for samples that are on their way, a millisecond apart.
+const PATIENCE: u32 = 20;
+
+impl Pipeline {
+    /// Makes durable what is due.
+    pub(super) fn commit_if_due(&mut self, now: Now) -> anyhow::Result<()> {
+        let due = self.due.commit.is_some_and(|due| now.boot_ns >= due);
+        if due || self.parts.store.pending() >= COMMIT_ROWS {
+            self.flows.flush(now.boot_ns, &mut self.changes);
+            self.record_changes(now)?;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> anyhow::Result<()> {
+        self.parts.store.commit()?;
+        self.due.commit = None;
+        self.parts.committed.send_replace(self.parts.store.acknowledged());
+        Ok(())
+    }
+
+    /// Seals what is due.
+    pub(super) fn seal_if_due(&mut self, now: Now) -> anyhow::Result<()> {
+        let unsealed = self.parts.store.unsealed();
+        let age = now.boot_ns.saturating_sub(self.due.seal);
+        if (unsealed > 0 && age >= SEAL_NS) || unsealed >= SEAL_ROWS || age >= SEAL_IDLE_NS {
+            self.seal(now)?;
+        }
+        Ok(())
+    }
+
+    /// Seals everything up to now: reads the kernel's marks, drains up to them, balances, signs.
+    pub(super) fn seal(&mut self, now: Now) -> anyhow::Result<()> {
+        let marks = self.parts.probe.marks()?;
+        self.drain_up_to(&marks, now)?;
+        self.flows.flush(now.boot_ns, &mut self.changes);
+        self.record_changes(now)?;
+        self.record_overflows(now)?;
+        let balance = self.accounts.close(&marks);
+        for &(gap, count) in &balance.lost {
+            self.append(Body::Loss(self.loss(gap, count, now)), now)?;
+        }
+        let clock = clock::state().map_or((false, u64::MAX), |state| (state.synchronised, state.max_error_ns));
+        let input = SealInput {
+            captured: self.accounts.captured(),
+            lost: self.accounts.lost_so_far(),
+            cpus: balance.cpus,
+            hooks: super::hooks(&self.parts.probe.coverage()),
+            clock,
+            binary: self.parts.digests.binary,
+            config: self.parts.digests.config,
+        };
+        let sealed = self.parts.store.seal(input, now)?;
+        self.due.seal = now.boot_ns;
+        self.due.commit = None;
+        if let Ok(mut status) = self.parts.status.write() {
+            status.sealed = sealed.size;
+            status.sealed_at = wire::time(now.wall_ns);
+        }
+        self.parts.committed.send_replace(self.parts.store.acknowledged());
+        Ok(())
+    }
+
+    fn loss(&self, gap: Gap, count: u64, now: Now) -> Loss {
+        let detail = match gap {
+            Gap::RingFull => "the ring between kernel and daemon was full",
+            _ => "the kernel's numbers have a hole that its own counters do not explain",
+        };
+        Loss {
+            gap: gap as u64,
+            count: Some(count),
+            from_wall_ns: Some(now.wall_from_boot(self.due.seal)),
+            until_wall_ns: Some(now.wall_ns),
+            detail: detail.to_owned(),
+        }
+    }
+
+    /// What did not fit into the kernel's tables has no number of its own: it is told apart from the balance.
+    fn record_overflows(&mut self, now: Now) -> anyhow::Result<()> {
+        let Overflows { sockets, processes } = self.parts.probe.overflows()?;
+        let before = std::mem::replace(&mut self.overflows, Overflows { sockets, processes });
+        for (gap, count, detail) in [
+            (Gap::SocketTableFull, sockets - before.sockets, "sockets whose end and bytes will not be known"),
+            (Gap::ProcessTableFull, processes - before.processes, "children that are not followed"),
+        ] {
+            self.lost(now, gap, count, &format!("a table in the kernel was full: {detail}"))?;
+        }
+        Ok(())
+    }
+
+    /// Observes everything up to the marks. What lies beyond them stays for the next seal.
+    fn drain_up_to(&mut self, marks: &BTreeMap<u32, Mark>, now: Now) -> anyhow::Result<()> {
+        for _ in 0..PATIENCE {
+            loop {
+                let full = self.drain_within(marks);
+                self.read_claims(now)?;
+                self.observe_batch(now)?;
+                if !self.accounts.is_waiting(marks) {
+                    return Ok(());
+                }
+                if !full {
+                    break;
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Who is audited, and what is told to the window.
+
+use std::collections::HashMap;
+
+use auditor_common::body::{Attribution, ProcessChange, Sample};
+use auditor_common::event::Header;
+use auditor_common::maps::Owner;
+
+use super::Pipeline;
+use crate::attribute::find::Found;
+use crate::attribute::proc::Processes as _;
+use crate::attribute::{listening, reason};
+use crate::clock::Now;
+use crate::decode::Event;
+use crate::evidence;
+use crate::flow::Traffic;
+use crate::probe::{self, SocketState};
+use crate::serve::status::{HookStatus, InstanceStatus};
+use crate::serve::wire;
+
+/// How often the whole system is looked at; new programs are told by the kernel in the meantime.
+const LOOK_NS: u64 = 2_000_000_000;
+/// How often silent flows are looked for.
+const IDLE_LOOK_NS: u64 = 1_000_000_000;
+/// How often the window is told how things are.
+const TELL_NS: u64 = 250_000_000;
+
+impl Pipeline {
+    /// Looks for processes in scope and for flows that are over, when it is time.
+    pub(super) fn look(&mut self, now: Now) -> anyhow::Result<()> {
+        if now.boot_ns >= self.due.look {
+            self.due.look = now.boot_ns + LOOK_NS;
+            let news = self.parts.finder.look(&self.processes, &self.lineage);
+            if !news.is_empty() {
+                let starts = self.exact_starts()?;
+                for found in news {
+                    let start_ns = starts.get(&found.seen.tgid).copied().unwrap_or(found.seen.start_ns);
+                    self.audit(&found, start_ns, now)?;
+                }
+            }
+        }
+        if now.boot_ns >= self.due.idle {
+            self.due.idle = now.boot_ns + IDLE_LOOK_NS;
+            let probe = &self.parts.probe;
+            let table = |cookie| {
+                let SocketState { generation, sent, received, last_ns } = probe.socket(cookie)?;
+                Some(Traffic { generation, sent, received, last_ns })
+            };
+            self.flows.idle(now.boot_ns, table, &mut self.changes);
+            self.record_changes(now)?;
+        }
+        Ok(())
+    }
+
+    /// When each process started, as the kernel itself has it: `/proc` has it in steps of 10 ms.
+    fn exact_starts(&mut self) -> anyhow::Result<HashMap<u32, u64>> {
+        Ok(self.parts.probe.processes()?.into_iter().map(|it| (it.tgid, it.start_ns)).collect())
+    }
+
+    /// From now on this process and its children are audited.
+    fn audit(&mut self, found: &Found, start_ns: u64, now: Now) -> anyhow::Result<()> {
+        let seen = &found.seen;
+        self.parts.probe.audit(seen.tgid, start_ns)?;
+        for port in listening::ports(seen.tgid) {
+            let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
+            self.parts.probe.listen(port.netns, port.port, owner)?;
+        }
+        let member = self.lineage.found(seen, start_ns, found.instance.clone());
+        let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
+        let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
+        let process = member.process(seen.tgid, 0);
+        let body = evidence::process(sample, ProcessChange::Found, process, None, nobody, found.instance.clone());
+        tracing::info!(tgid = seen.tgid, comm = seen.comm, instance = found.instance, "audited from now on");
+        self.append(body, now)?;
+        self.tell_instances();
+        Ok(())
+    }
+
+    /// Decides about a process on probation, the first time something is heard of it.
+    pub(super) fn is_in_scope(&mut self, event: &Event, now: Now) -> anyhow::Result<bool> {
+        let header = event.header();
+        if self.lineage.get(header.tgid).is_some_and(|member| member.identity.start_ns == header.process_start_ns) {
+            return Ok(true);
+        }
+        let Some(seen) = self.processes.seen(header.tgid) else {
+            self.parts.probe.forget(header.tgid)?;
+            return Ok(false);
+        };
+        let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
+        if of_parent.is_none() && !self.parts.finder.is_root(&seen) {
+            self.parts.probe.forget(header.tgid)?;
+            return Ok(false);
+        }
+        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
+        self.confirm(header, &Found { seen, instance }, now)?;
+        Ok(true)
+    }
+
+    fn confirm(&mut self, header: &Header, found: &Found, now: Now) -> anyhow::Result<()> {
+        self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
+        let member = self.lineage.found(&found.seen, header.process_start_ns, found.instance.clone());
+        let process = member.process(header.tid, header.cgroup);
+        let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
+        let sample = Sample { boot_ns: header.boot_ns, cpu: None, kseq: None };
+        tracing::info!(tgid = header.tgid, comm = found.seen.comm, instance = found.instance, "audited from now on");
+        let body = evidence::process(sample, ProcessChange::Found, process, None, nobody, found.instance.clone());
+        self.append(body, now)?;
+        self.tell_instances();
+        Ok(())
+    }
+
+    /// Tells the window who belongs to which instance.
+    pub(super) fn tell_instances(&self) {
+        if let Ok(mut instances) = self.parts.instances.write() {
+            *instances = self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
+        }
+    }
+
+    /// Tells the window how things are, when it is time.
+    pub(super) fn tell(&mut self, now: Now) {
+        if now.boot_ns < self.due.tell {
+            return;
+        }
+        self.due.tell = now.boot_ns + TELL_NS;
+        let Ok(mut status) = self.parts.status.write() else { return };
+        status.instances.clear();
+        for member in self.lineage.members() {
+            let of = status.instances.entry(member.instance.clone()).or_insert_with(InstanceStatus::default);
+            of.processes += 1;
+            of.named += u64::from(crate::attribute::Claims::has_ring(&self.claims, member.identity));
+        }
+        status.hooks = self.parts.probe.coverage().iter().map(hook_status).collect();
+        status.flows = self.flows.len() as u64;
+        status.captured = self.accounts.captured();
+        status.lost = self.accounts.lost_so_far().into_iter().map(|(gap, count)| (wire::gap(gap), count)).collect();
+        status.records = *self.parts.committed.borrow();
+    }
+}
+
+fn hook_status(hook: &probe::HookStatus) -> HookStatus {
+    let reason = hook.reason().map(str::to_owned);
+    HookStatus { name: hook.name.to_owned(), active: hook.is_active(), reason }
+}

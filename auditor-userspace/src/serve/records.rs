@@ -1,0 +1,85 @@
+//! The store, as the window sees it.
+
+use auditor_common::body::{Body, FlowOpened};
+
+use super::Records;
+use super::wire::Head;
+use crate::store::{Reader, Record, StoreError};
+
+/// The window's view of the store: committed records, newest state.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    reader: Reader,
+}
+
+impl From<Reader> for Ledger {
+    fn from(reader: Reader) -> Self {
+        Self { reader }
+    }
+}
+
+impl Ledger {
+    fn head(record: &Record, sealed: u64) -> Head {
+        let entry = &record.entry;
+        Head {
+            seq: entry.seq,
+            wall_ns: entry.wall_ns,
+            boot_ns: entry.boot_ns,
+            run: entry.run,
+            epoch: entry.epoch,
+            sealed: entry.seq < sealed,
+        }
+    }
+
+    fn sealed_size(&mut self) -> Result<u64, StoreError> {
+        Ok(self.reader.checkpoint()?.map_or(0, |signed| signed.checkpoint.size))
+    }
+}
+
+impl Records for Ledger {
+    fn size(&mut self) -> anyhow::Result<u64> {
+        Ok(self.reader.size()?)
+    }
+
+    fn sealed(&mut self) -> anyhow::Result<u64> {
+        Ok(self.sealed_size()?)
+    }
+
+    fn range(&mut self, from: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>> {
+        let sealed = self.sealed_size()?;
+        let mut records = Vec::new();
+        for record in self.reader.range(from, limit)? {
+            let head = Self::head(&record, sealed);
+            records.push((head, record.body?));
+        }
+        Ok(records)
+    }
+
+    fn opened(&mut self, seq: u64) -> Option<FlowOpened> {
+        match self.reader.get(seq).ok()??.body {
+            Ok(Body::FlowOpened(flow)) => Some(flow),
+            _ => None,
+        }
+    }
+
+    /// Halves the range until it is found: times never go back within a run, and from run to run only if a clock was
+    /// set back, where this may begin early or late by as much.
+    fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64> {
+        let (mut low, mut high) = (0, self.reader.size()?);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // A record that is not there any more was pruned: it is older than all that are.
+            let older = self.reader.get(middle)?.is_none_or(|record| record.entry.wall_ns < wall_ns);
+            if older {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    fn checkpoint(&mut self) -> anyhow::Result<Option<String>> {
+        Ok(self.reader.checkpoint()?.map(|signed| signed.to_string()))
+    }
+}

@@ -1,0 +1,100 @@
+//! Durable, atomically: the one transaction that writes records, and the pins that keep what readers may still read.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use auditor_common::checkpoint::SignedCheckpoint;
+use auditor_common::merkle::Complete;
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _};
+use std::ops::Bound;
+
+use super::StoreError;
+use super::schema::{CHECKPOINTS, EPOCHS, Edge, META, META_SEALED, ROWS, TILES, tile_key};
+use crate::chain::Link;
+
+/// What becomes durable together, or not at all.
+#[derive(Debug, Default)]
+pub(super) struct Batch<'a> {
+    /// Records, in their order.
+    pub(super) links: &'a [Link],
+    /// Subtrees that they complete.
+    pub(super) complete: &'a [Complete],
+    /// The checkpoint over them, with the end of the chain there.
+    pub(super) checkpoint: Option<(&'a SignedCheckpoint, &'a Edge)>,
+    /// The note of an epoch that begins after them.
+    pub(super) epoch: Option<(u32, &'a str)>,
+    /// Two flushes instead of one: see `DESIGN.md`.
+    pub(super) two_phase: bool,
+}
+
+/// Writes a batch. Durable when this returns.
+pub(super) fn write(db: &Database, path: &Path, batch: &Batch<'_>) -> Result<(), StoreError> {
+    insert(db, batch).map_err(|error| StoreError::of_redb(path, error))
+}
+
+fn insert(db: &Database, batch: &Batch<'_>) -> Result<(), redb::Error> {
+    let mut txn = db.begin_write()?;
+    txn.set_durability(Durability::Immediate)?;
+    txn.set_two_phase_commit(batch.two_phase);
+    {
+        let mut rows = txn.open_table(ROWS)?;
+        // Numbers only grow: a cursor at the end is faster than looking each place up, and refuses a number that is not
+        // larger than the last.
+        let mut end = rows.upper_bound_mut(Bound::<u64>::Unbounded)?;
+        for link in batch.links {
+            end.insert_before(link.seq, link.row.as_slice())?;
+        }
+        end.close()?;
+    }
+    if !batch.complete.is_empty() {
+        let mut tiles = txn.open_table(TILES)?;
+        for complete in batch.complete {
+            tiles.insert(tile_key(complete), &complete.hash)?;
+        }
+    }
+    if let Some((checkpoint, edge)) = batch.checkpoint {
+        txn.open_table(CHECKPOINTS)?.insert(checkpoint.checkpoint.size, checkpoint.to_string().as_bytes())?;
+        txn.open_table(META)?.insert(META_SEALED, edge.to_bytes().as_slice())?;
+    }
+    if let Some((epoch, note)) = batch.epoch {
+        txn.open_table(EPOCHS)?.insert(epoch, note.as_bytes())?;
+    }
+    txn.commit()?;
+    Ok(())
+}
+
+/// How long a committed state stays readable for a reader in another process that nobody knows of.
+pub const PIN_NS: u64 = 30_000_000_000;
+
+/// Read transactions that are held so that redb does not use the pages of recent states again.
+///
+/// One that was begun at `t` keeps every page that a state from `t` on refers to. Two are enough: while the younger is
+/// not yet [`PIN_NS`] old, the older is kept.
+#[derive(Default)]
+pub(super) struct Pins(VecDeque<(u64, ReadTransaction)>);
+
+impl std::fmt::Debug for Pins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pins({})", self.0.len())
+    }
+}
+
+impl Pins {
+    /// Called before each commit: pins the state before it, if the youngest pin is old enough.
+    pub(super) fn renew(&mut self, db: &Database, boot_ns: u64) {
+        if self.0.back().is_some_and(|(since, _)| boot_ns.saturating_sub(*since) < PIN_NS) {
+            return;
+        }
+        if let Ok(txn) = db.begin_read() {
+            self.0.push_back((boot_ns, txn));
+            if self.0.len() > 2 {
+                self.0.pop_front();
+            }
+        }
+    }
+
+    /// Lets go: the file is about to be closed.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,508 @@
+//! Starting up: what the disk has, against what the head file says was released.
+//!
+//! | head file | store | what happens |
+//! |---|---|---|
+//! | nothing | nothing | a new ledger: keys, GENESIS, first seal |
+//! | size n | newest checkpoint n | go on |
+//! | older than the store's newest checkpoint, and among the store's | | the crash was between commit and head file: go on |
+//! | newer than the store, or another root | | signed records are missing: new incarnation, RECOVER |
+//! | unreadable, or empty beside a sealed store | | the same: what cannot be read is not absent |
+//! | any | cannot be read | the same |
+//!
+//! Records after the newest checkpoint are sealed before anything else is written.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+use auditor_common::body::{Body, Recover, class};
+use auditor_common::checkpoint::SignedCheckpoint;
+use auditor_common::epoch::{EpochNote, SignedEpoch};
+use auditor_common::merkle::{self, CompactRange, sha256};
+use auditor_common::note::VerifierKey;
+use auditor_common::origin::Origin;
+use auditor_common::record::{Entry, EntryType, Row, genesis_prev};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+
+use super::head::{Head, HeadState};
+use super::read::{Active, Shared, newest_checkpoint};
+use super::schema::{CHECKPOINTS, EPOCHS, Edge, ROWS, ledger_folder, segment_path};
+use super::{CheckpointInfo, Limits, OpenOptions, Opened, PreviousRun, SealInput, Store, StoreError, reserve, segment};
+use crate::chain::{Chain, Now};
+use crate::key::{self, KeyPaths, Keys, Signer};
+
+/// The end of a ledger, as its newest segment has it.
+pub(super) struct End {
+    pub(super) db: Database,
+    pub(super) first: u64,
+    pub(super) chain: Chain,
+    pub(super) checkpoint: Option<SignedCheckpoint>,
+    pub(super) segment_wall_ns: u64,
+    last: Option<Entry>,
+    previous: PreviousRun,
+}
+
+impl Store {
+    /// Opens the state folder, and makes what is not there. See the head of this file for what is gone through.
+    pub fn open(state: &Path, options: &OpenOptions) -> Result<(Self, Opened), StoreError> {
+        key::create_folder(state)?;
+        let mut head = Head::open(&state.join("head"))?;
+        let reserve = state.join("reserve");
+        reserve::hold(&reserve, options.limits.reserve_bytes)?;
+        let created = !KeyPaths::new(state).node().exists();
+        if created {
+            key::init(state, &options.node, None, options.now.wall_ns)?;
+        }
+        let node = Node::load(state)?;
+        let incarnation = newest_ledger(state, &node, &head)?;
+        let (ledger, recovered) = match take_up(state, &node, incarnation, head.state()) {
+            Ok(Some(ledger)) => (ledger, None),
+            Ok(None) => (begin(state, &node, incarnation, None, options, &mut head)?, None),
+            Err(TakeUp::Refused(error)) => return Err(error),
+            Err(TakeUp::Violated(recover)) => {
+                let ledger = begin(state, &node, incarnation + 1, Some(&recover), options, &mut head)?;
+                (ledger, Some(*recover))
+            }
+        };
+        let Ledger { keys, mut end } = ledger;
+        if let (Some(checkpoint), false) = (&end.checkpoint, matches_head(&end, head.state())) {
+            // The crash was between commit and head file.
+            head.write(checkpoint)?;
+        }
+        let run = end.last.map_or(1, |entry| entry.run + 1);
+        end.chain.begin_run(run, options.now);
+        let previous = end.previous;
+        let unsealed = end.chain.size() - end.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let mut store = Self::assemble(state, keys, end, head, options);
+        if unsealed > 0 {
+            store.seal(options.seal(), options.now)?;
+        }
+        let checkpoint = store.checkpoint.clone().map(|signed| CheckpointInfo::of(&signed));
+        let root = node.root;
+        let opened = Opened { created, root, origin: store.keys.origin.clone(), run, previous, recovered, checkpoint };
+        Ok((store, opened))
+    }
+
+    fn assemble(state: &Path, keys: Keys, end: End, head: Head, options: &OpenOptions) -> Self {
+        let durable = end.chain.size();
+        let active = Active { first: end.first, db: Some(end.db) };
+        let shared = Shared {
+            folder: ledger_folder(state, keys.origin.incarnation()),
+            active: RwLock::new(active),
+            checkpoint: Mutex::new(end.checkpoint.clone()),
+        };
+        Self {
+            reserve: state.join("reserve"),
+            shared: Arc::new(shared),
+            limits: options.limits,
+            head,
+            keys,
+            chain: end.chain,
+            pending: Vec::new(),
+            durable,
+            checkpoint: end.checkpoint,
+            segment_wall_ns: end.segment_wall_ns,
+            synchronised: options.clock.0,
+            pins: super::append::Pins::default(),
+            salts: super::Salts::default(),
+            stopped: false,
+        }
+    }
+}
+
+/// What is the node's own, whatever ledger it writes.
+struct Node {
+    name: String,
+    root: VerifierKey,
+    log: Signer,
+}
+
+impl Node {
+    fn load(state: &Path) -> Result<Self, StoreError> {
+        let note = key::read_node(state)?;
+        let root = key::read_root(state)?;
+        let log = Signer::load(&KeyPaths::new(state).log())?;
+        let mismatch = |detail: &str| StoreError::Keys { detail: detail.to_owned() };
+        note.verify(&root).map_err(|_| mismatch("the node note is not signed by the root key beside it"))?;
+        if note.log != *log.verifier() {
+            return Err(mismatch("the log's private key is not the one that the node note names"));
+        }
+        Ok(Self { name: note.node, root, log })
+    }
+
+    fn origin(&self, incarnation: u32) -> Result<Origin, StoreError> {
+        Origin::new(&self.name, incarnation)
+            .ok_or_else(|| StoreError::Keys { detail: "the node note has no usable name".to_owned() })
+    }
+
+    fn log_for(&self, origin: &Origin) -> Result<Signer, StoreError> {
+        self.log.renamed(&origin.to_string()).map_err(|error| StoreError::Keys { detail: error.to_string() })
+    }
+}
+
+struct Ledger {
+    keys: Keys,
+    end: End,
+}
+
+/// The newest ledger that has a checkpoint. Folders of ledgers that never came to have one are cleared: the crash was
+/// before their first seal, and nobody was told of what they hold.
+fn newest_ledger(state: &Path, node: &Node, head: &Head) -> Result<u32, StoreError> {
+    let io = |source| StoreError::Io { doing: "list", path: state.to_owned(), source };
+    let mut newest = 1;
+    for entry in fs::read_dir(state).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let number = name.to_str().filter(|name| name.len() >= 4).and_then(|name| name.parse().ok());
+        newest = newest.max(number.unwrap_or(1));
+    }
+    let released = match head.state() {
+        HeadState::Newest(signed) if signed.checkpoint.origin.node() == node.name => {
+            signed.checkpoint.origin.incarnation()
+        }
+        _ => 1,
+    };
+    while newest > released && segment::list(&ledger_folder(state, newest))?.is_empty() {
+        let folder = ledger_folder(state, newest);
+        let cleared = |source| StoreError::Io { doing: "clear", path: folder.clone(), source };
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(cleared)?;
+        }
+        key::erase(&KeyPaths::new(state).epoch(newest, 0))?;
+        newest -= 1;
+    }
+    Ok(newest.max(released))
+}
+
+enum TakeUp {
+    /// The daemon must not write here.
+    Refused(StoreError),
+    /// Signed records are missing, or cannot be read.
+    Violated(Box<Recover>),
+}
+
+impl From<StoreError> for TakeUp {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Takes a ledger up where it ends; `None` if it has nothing yet.
+fn take_up(state: &Path, node: &Node, incarnation: u32, head: &HeadState) -> Result<Option<Ledger>, TakeUp> {
+    let origin = node.origin(incarnation)?;
+    let folder = ledger_folder(state, incarnation);
+    let log = node.log_for(&origin)?;
+    let violated = |found: Option<(u64, merkle::Hash)>, cause: String| {
+        TakeUp::Violated(Box::new(recover_body(&origin, found, head, cause)))
+    };
+    let Some(first) = segment::list(&folder)?.last().copied() else {
+        return match head {
+            HeadState::Empty => Ok(None),
+            HeadState::Newest(_) => Err(violated(Some((0, merkle::empty())), "the store is gone".to_owned())),
+            HeadState::Damaged => Err(violated(None, "store and head file cannot be read".to_owned())),
+        };
+    };
+    let log_tag = origin.tag(node.root.public());
+    let end = match load_end(&folder, first, &origin, log_tag) {
+        Ok(end) => end,
+        Err(StoreError::Corrupt { path, detail }) => {
+            return Err(violated(None, format!("{} cannot be read: {detail}", path.display())));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let found = end.checkpoint.as_ref().map(|signed| (signed.checkpoint.size, signed.checkpoint.root));
+    let keys = load_keys(state, node, &origin, log, &end)?;
+    let Some(newest) = &end.checkpoint else {
+        // A segment without any checkpoint before it: the first transaction of a ledger has one.
+        return Err(violated(Some((0, merkle::empty())), "the store has no checkpoint".to_owned()));
+    };
+    if let Err(error) = newest.verify(keys.log.verifier(), keys.epoch.verifier()) {
+        return Err(violated(None, format!("the newest checkpoint of the store: {error}")));
+    }
+    judge(&folder, &end, newest, head).map_err(|cause| violated(found, cause))?;
+    Ok(Some(Ledger { keys, end }))
+}
+
+/// Is the store at least where the head file is, and the same there?
+fn judge(folder: &Path, end: &End, newest: &SignedCheckpoint, head: &HeadState) -> Result<(), String> {
+    // Only the very first seal of a ledger can be durable before there is a head file, or a head file of this ledger.
+    let is_first = || first_checkpoint(end) == Some(newest.checkpoint.size);
+    let released = match head {
+        HeadState::Newest(released) => released,
+        HeadState::Empty if is_first() => return Ok(()),
+        HeadState::Empty => return Err("the head file is gone".to_owned()),
+        HeadState::Damaged => return Err("the head file cannot be read".to_owned()),
+    };
+    let (ours, theirs) = (&newest.checkpoint, &released.checkpoint);
+    if ours.origin != theirs.origin {
+        let next =
+            ours.origin.node() == theirs.origin.node() && ours.origin.incarnation() == theirs.origin.incarnation() + 1;
+        return if next && is_first() { Ok(()) } else { Err(format!("the head file is about {}", theirs.origin)) };
+    }
+    if theirs.size > ours.size {
+        return Err(format!("{} signed records are missing: cut, or lost by the disk", theirs.size - ours.size));
+    }
+    match root_at(folder, end, theirs.size) {
+        Some(root) if root == theirs.root => Ok(()),
+        Some(_) => Err(format!("the store has another root at size {} than was released", theirs.size)),
+        None => Err(format!("the store has no checkpoint of size {}, which was released", theirs.size)),
+    }
+}
+
+fn matches_head(end: &End, head: &HeadState) -> bool {
+    matches!((head, &end.checkpoint), (HeadState::Newest(released), Some(ours)) if released.as_ref() == ours)
+}
+
+fn first_checkpoint(end: &End) -> Option<u64> {
+    let txn = end.db.begin_read().ok()?;
+    let table = txn.open_table(CHECKPOINTS).ok()?;
+    (end.first == 0).then(|| table.first().ok().flatten().map(|(size, _)| size.value()))?
+}
+
+/// The root of the checkpoint of this size, in whichever segment it is.
+fn root_at(folder: &Path, end: &End, size: u64) -> Option<merkle::Hash> {
+    let find = |txn: &redb::ReadTransaction| {
+        let note = txn.open_table(CHECKPOINTS).ok()?.get(size).ok()??.value().to_vec();
+        Some(SignedCheckpoint::parse(&note).ok()?.checkpoint.root)
+    };
+    if let Some(root) = end.db.begin_read().ok().and_then(|txn| find(&txn)) {
+        return Some(root);
+    }
+    let firsts = segment::list(folder).ok()?;
+    let first = firsts.iter().rev().find(|first| **first < size)?;
+    let db = super::snapshot::Snapshot::take(&segment_path(folder, *first)).ok()?.open(1 << 20).ok()?;
+    find(&db.begin_read().ok()?)
+}
+
+fn recover_body(origin: &Origin, found: Option<(u64, merkle::Hash)>, head: &HeadState, cause: String) -> Recover {
+    let known = match head {
+        HeadState::Newest(signed) => Some(signed),
+        HeadState::Empty | HeadState::Damaged => None,
+    };
+    let missing = known.zip(found).map(|(signed, (size, _))| signed.checkpoint.size.saturating_sub(size));
+    Recover {
+        origin: origin.to_string(),
+        found_size: found.map(|(size, _)| size),
+        found_root: found.map(|(_, root)| root),
+        known: known.map(ToString::to_string),
+        missing,
+        cause,
+    }
+}
+
+/// Opens the newest segment and follows its rows from the newest checkpoint to the end.
+pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8; 16]) -> Result<End, StoreError> {
+    let path = segment_path(folder, first);
+    let db = match segment::open(folder, first) {
+        Ok(db) => db,
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
+            return Err(StoreError::Corrupt { path, detail: source.to_string() });
+        }
+        Err(error) => return Err(error),
+    };
+    let txn = db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?;
+    let sealed = segment::sealed_end(&txn, &path, origin)?;
+    let corrupt = |detail: String| StoreError::Corrupt { path: path.clone(), detail };
+    let checkpoint = match newest_checkpoint(&txn, &path)? {
+        Some(checkpoint) => Some(checkpoint),
+        None if first > 0 => checkpoint_before(folder, first)?,
+        None => None,
+    };
+    if let Some(SignedCheckpoint { checkpoint, .. }) = &checkpoint
+        && (checkpoint.size, checkpoint.root) != (sealed.range.size(), sealed.range.root())
+    {
+        return Err(corrupt("its end does not fit its newest checkpoint".to_owned()));
+    }
+    let mut chain = Chain::resume(log_tag, sealed.prev, sealed.range);
+    let redb = |error: redb::StorageError| StoreError::of_redb(&path, error);
+    let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(&path, error))?;
+    for row in table.range(chain.size()..).map_err(redb)? {
+        let (seq, bytes) = row.map_err(redb)?;
+        let row = Row::parse(bytes.value()).map_err(|error| corrupt(format!("record {}: {error}", seq.value())))?;
+        let fits = row.entry.seq == chain.size() && seq.value() == row.entry.seq && row.fits();
+        if !fits || row.entry.prev != chain.prev() || row.entry.log_tag != log_tag {
+            return Err(corrupt(format!("record {} does not follow the one before it", seq.value())));
+        }
+        chain.follow(row.leaf());
+    }
+    let (last, previous) = how_it_ended(&table, &path)?;
+    if let Some(entry) = last {
+        chain.begin_epoch(entry.epoch);
+    }
+    let segment_wall_ns = match table.first().map_err(redb)? {
+        Some((_, bytes)) => Row::parse(bytes.value()).map_or(0, |row| row.entry.wall_ns),
+        None => last.map_or(0, |entry| entry.wall_ns),
+    };
+    drop(table);
+    drop(txn);
+    Ok(End { db, first, chain, checkpoint, segment_wall_ns, last, previous })
+}
+
+/// The newest checkpoint of the segments before this one: a segment that has just begun has none of its own.
+fn checkpoint_before(folder: &Path, first: u64) -> Result<Option<SignedCheckpoint>, StoreError> {
+    let Some(before) = segment::list(folder)?.into_iter().rev().find(|other| *other < first) else { return Ok(None) };
+    let path = segment_path(folder, before);
+    let db = super::snapshot::Snapshot::take(&path)?.open(1 << 20)?;
+    newest_checkpoint(&db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?, &path)
+}
+
+/// The last entry, and how the last run ended: the newest record that is no SEAL says it.
+fn how_it_ended(
+    table: &redb::ReadOnlyTable<u64, &[u8]>,
+    path: &Path,
+) -> Result<(Option<Entry>, PreviousRun), StoreError> {
+    let mut last = None;
+    for row in table.iter().map_err(|error| StoreError::of_redb(path, error))?.rev() {
+        let (_, bytes) = row.map_err(|error| StoreError::of_redb(path, error))?;
+        let Ok(Row { entry, .. }) = Row::parse(bytes.value()) else { continue };
+        let newest = *last.get_or_insert(entry);
+        match (entry.kind, entry.class) {
+            (EntryType::Seal, _) => {}
+            (EntryType::Run, class::RUN_STOP) => {
+                return Ok((last, PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
+            }
+            (EntryType::Genesis | EntryType::Recover, _) => return Ok((last, PreviousRun::None)),
+            _ => return Ok((last, PreviousRun::Interrupted { last_wall_ns: newest.wall_ns })),
+        }
+    }
+    // A segment that holds nothing but seals: the run was going on when it began.
+    Ok((last, last.map_or(PreviousRun::None, |entry| PreviousRun::Interrupted { last_wall_ns: entry.wall_ns })))
+}
+
+fn load_keys(state: &Path, node: &Node, origin: &Origin, log: Signer, end: &End) -> Result<Keys, StoreError> {
+    let number = end.chain.epoch();
+    let notes = all_epochs(state, origin.incarnation(), &end.db)?;
+    let key = Signer::load(&KeyPaths::new(state).epoch(origin.incarnation(), number))?;
+    let named = notes.iter().find(|note| note.epoch.epoch == number && note.epoch.origin == *origin);
+    if named.is_none_or(|note| note.epoch.key != *key.verifier()) {
+        return Err(StoreError::Keys {
+            detail: format!("the private key of epoch {number} is not the one of its note"),
+        });
+    }
+    Ok(Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number })
+}
+
+/// The epoch notes beside the segments and in the newest one.
+fn all_epochs(state: &Path, incarnation: u32, db: &Database) -> Result<Vec<SignedEpoch>, StoreError> {
+    let mut notes = key::read_epochs(state, incarnation)?;
+    let txn = db.begin_read().map_err(|error| StoreError::of_redb(state, error))?;
+    let Ok(table) = txn.open_table(EPOCHS) else { return Ok(notes) };
+    for note in table.iter().map_err(|error| StoreError::of_redb(state, error))? {
+        let (_, bytes) = note.map_err(|error| StoreError::of_redb(state, error))?;
+        notes.extend(SignedEpoch::parse(bytes.value()).ok());
+    }
+    Ok(notes)
+}
+
+/// Begins a ledger: GENESIS, RECOVER if another came before, and the first seal, in one transaction.
+fn begin(
+    state: &Path,
+    node: &Node,
+    incarnation: u32,
+    recover: Option<&Recover>,
+    options: &OpenOptions,
+    head: &mut Head,
+) -> Result<Ledger, StoreError> {
+    let origin = node.origin(incarnation)?;
+    let log = node.log_for(&origin)?;
+    let folder = ledger_folder(state, incarnation);
+    if recover.is_some() {
+        begin_keys(state, node, &origin, &log, options.now)?;
+    }
+    let key = Signer::load(&KeyPaths::new(state).epoch(incarnation, 0))?;
+    let log_tag = origin.tag(node.root.public());
+    let mut chain = Chain::new(log_tag);
+    chain.begin_run(1, options.now);
+    let mut salts = super::Salts::default();
+    let genesis = Body::Genesis {
+        version: options.version.clone(),
+        root: *node.root.public(),
+        log: *node.log.verifier().public(),
+    };
+    let recover = recover.map(|recover| Body::Recover(recover.clone()));
+    let seal = options.seal().body(None, 0);
+    let bodies = [Some(genesis), recover, Some(Body::Seal(seal))];
+    let mut links = Vec::new();
+    for body in bodies.iter().flatten() {
+        links.push(chain.append(body, 0, options.now, salts.next()?));
+    }
+    let keys = Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number: 0 };
+    let checkpoint = super::sign(&keys, &chain);
+    let start = Edge { prev: genesis_prev(&log_tag), range: CompactRange::new() };
+    let edge = Edge { prev: chain.prev(), range: chain.edge().clone() };
+    let db = segment::create_with(&folder, &origin, &start, |db, path| {
+        let batch = super::append::Batch {
+            links: &links,
+            complete: &chain.take_complete(),
+            checkpoint: Some((&checkpoint, &edge)),
+            ..Default::default()
+        };
+        super::append::write(db, path, &batch)
+    })?;
+    head.write(&checkpoint)?;
+    let last = Row::parse(&links[links.len() - 1].row).ok().map(|row| Entry { run: 0, ..row.entry });
+    let end = End {
+        db,
+        first: 0,
+        chain,
+        checkpoint: Some(checkpoint),
+        segment_wall_ns: options.now.wall_ns,
+        last,
+        previous: PreviousRun::None,
+    };
+    Ok(Ledger { keys, end })
+}
+
+/// The key of epoch 0 of a later ledger: its note is signed by the newest epoch key that has survived, and by the log's.
+fn begin_keys(state: &Path, node: &Node, origin: &Origin, log: &Signer, now: Now) -> Result<(), StoreError> {
+    let paths = KeyPaths::new(state);
+    let before = newest_epoch_key(state, node, origin.incarnation() - 1)?;
+    key::create_folder(&ledger_folder(state, origin.incarnation()))?;
+    key::erase(&paths.epoch(origin.incarnation(), 0))?;
+    let key = Signer::generate(&origin.epoch_name(0))?;
+    key.save(&paths.epoch(origin.incarnation(), 0))?;
+    let note = EpochNote {
+        origin: origin.clone(),
+        epoch: 0,
+        start: 0,
+        root: merkle::empty(),
+        key: key.verifier().clone(),
+        not_before: now.wall_ns / 1_000_000_000,
+    };
+    key::publish(&paths.epochs(origin.incarnation()), key::sign_epoch(&note, &before, log).as_bytes())?;
+    Ok(())
+}
+
+fn newest_epoch_key(state: &Path, node: &Node, incarnation: u32) -> Result<Signer, StoreError> {
+    let folder = state.join("keys");
+    let io = |source| StoreError::Io { doing: "list", path: folder.clone(), source };
+    let prefix = format!("{incarnation:04}-e");
+    let mut newest = None;
+    for entry in fs::read_dir(&folder).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let epoch = name.to_str().and_then(|name| name.strip_prefix(&prefix)).and_then(|epoch| epoch.parse().ok());
+        newest = newest.max(epoch);
+    }
+    let epoch: u32 = newest.ok_or_else(|| StoreError::Keys {
+        detail: format!("no epoch key of {}/{incarnation:04} has survived to sign the next ledger's", node.name),
+    })?;
+    Ok(Signer::load(&KeyPaths::new(state).epoch(incarnation, epoch))?)
+}
+
+impl OpenOptions {
+    /// The seal that stands before the daemon has looked at anything.
+    fn seal(&self) -> SealInput {
+        SealInput { clock: self.clock, binary: self.binary, config: self.config, ..SealInput::default() }
+    }
+}
+
+/// SHA-256 of a checkpoint note: what the next seal holds.
+pub(super) fn note_hash(signed: &SignedCheckpoint) -> merkle::Hash {
+    sha256(signed.to_string().as_bytes())
+}
+
+impl Limits {
+    /// Is it time for another segment file?
+    pub(super) fn is_over(&self, bytes: u64, age_ns: u64) -> bool {
+        bytes >= self.segment_bytes || age_ns >= self.segment_ns
+    }
+}

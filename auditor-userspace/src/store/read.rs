@@ -1,0 +1,256 @@
+//! Reading records: for the thread that answers questions, beside the one that writes; and for other processes, from
+//! the files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use auditor_common::body::{Body, BodyError};
+use auditor_common::checkpoint::SignedCheckpoint;
+use auditor_common::merkle::Hash;
+use auditor_common::record::{Entry, Row};
+use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableTable as _, TableError};
+
+use super::schema::{CHECKPOINTS, ROWS, segment_path};
+use super::snapshot::Snapshot;
+use super::{StoreError, segment};
+
+/// Memory that a closed segment's page cache may take.
+const CACHE: usize = 8 << 20;
+/// How often a reader begins again when the file went on under it.
+const ATTEMPTS: u32 = 5;
+
+/// A record as it was read: the entry, and the body if this version knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The entry.
+    pub entry: Entry,
+    /// Its leaf hash.
+    pub leaf: Hash,
+    /// The body.
+    pub body: Result<Body, BodyError>,
+}
+
+impl Record {
+    fn parse(path: &Path, seq: u64, bytes: &[u8]) -> Result<Self, StoreError> {
+        let corrupt = |detail| StoreError::Corrupt { path: path.to_owned(), detail };
+        let row = Row::parse(bytes).map_err(|error| corrupt(format!("record {seq}: {error}")))?;
+        if row.entry.seq != seq {
+            return Err(corrupt(format!("record {seq} says that it is {}", row.entry.seq)));
+        }
+        let body = Body::decode(row.entry.kind, row.entry.class, row.body);
+        Ok(Self { entry: row.entry, leaf: row.leaf(), body })
+    }
+}
+
+/// The segment that is written, behind a lock: readers hold it shared for one answer, the writer takes it whole to
+/// begin the next segment.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) first: u64,
+    /// `None` only while the writer opens it again.
+    pub(super) db: Option<Database>,
+}
+
+/// What the writer shares with readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) folder: PathBuf,
+    pub(super) active: RwLock<Active>,
+    pub(super) checkpoint: Mutex<Option<SignedCheckpoint>>,
+}
+
+/// Where a reader finds the newest segment.
+#[derive(Clone, Debug)]
+enum Source {
+    /// In this process, beside the writer.
+    Writer(Arc<Shared>),
+    /// In the files, whoever writes them.
+    Files(PathBuf),
+}
+
+/// A window on the records that are durable. Cheap to clone; each clone keeps closed segments open for itself.
+pub struct Reader {
+    source: Source,
+    closed: BTreeMap<u64, ReadOnlyDatabase>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reader({:?})", self.source)
+    }
+}
+
+impl Clone for Reader {
+    fn clone(&self) -> Self {
+        Self::new(self.source.clone())
+    }
+}
+
+impl Reader {
+    fn new(source: Source) -> Self {
+        Self { source, closed: BTreeMap::new() }
+    }
+
+    pub(super) fn beside(shared: Arc<Shared>) -> Self {
+        Self::new(Source::Writer(shared))
+    }
+
+    /// A window on the files of a ledger's folder: without a lock, whether a daemon writes them or not.
+    #[must_use]
+    pub fn on_files(folder: &Path) -> Self {
+        Self::new(Source::Files(folder.to_owned()))
+    }
+
+    fn folder(&self) -> &Path {
+        match &self.source {
+            Source::Writer(shared) => &shared.folder,
+            Source::Files(folder) => folder,
+        }
+    }
+
+    /// Up to `limit` records, from number `from` on, in ascending order. Fewer mean that there are no more.
+    pub fn range(&mut self, from: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        let firsts = segment::list(self.folder())?;
+        let begin = firsts.partition_point(|first| *first <= from).saturating_sub(1);
+        for first in firsts.get(begin..).unwrap_or_default() {
+            let wanted = limit - records.len();
+            if wanted == 0 {
+                break;
+            }
+            records.extend(self.in_segment(*first, |txn, path| rows(txn, path, from.., wanted, false))?);
+        }
+        Ok(records)
+    }
+
+    /// Up to `limit` records before number `before`, newest first.
+    pub fn newest(&mut self, before: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        for first in segment::list(self.folder())?.iter().rev().filter(|first| **first < before) {
+            let wanted = limit - records.len();
+            if wanted == 0 {
+                break;
+            }
+            records.extend(self.in_segment(*first, |txn, path| rows(txn, path, ..before, wanted, true))?);
+        }
+        Ok(records)
+    }
+
+    /// One record.
+    pub fn get(&mut self, seq: u64) -> Result<Option<Record>, StoreError> {
+        Ok(self.range(seq, 1)?.into_iter().find(|record| record.entry.seq == seq))
+    }
+
+    /// Number of the first record that was not appended before this moment (CLOCK_REALTIME nanoseconds); the size, if
+    /// there is none. Where a clock was set back between two runs, it is a record near that place.
+    pub fn first_since(&mut self, wall_ns: u64) -> Result<u64, StoreError> {
+        let mut from = self.range(0, 1)?.first().map_or(0, |record| record.entry.seq);
+        let mut to = self.size()?;
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.get(middle)? {
+                Some(record) if record.entry.wall_ns < wall_ns => from = middle + 1,
+                _ => to = middle,
+            }
+        }
+        Ok(from)
+    }
+
+    /// How many records are durable.
+    pub fn size(&mut self) -> Result<u64, StoreError> {
+        Ok(self.newest(u64::MAX, 1)?.first().map_or(0, |record| record.entry.seq + 1))
+    }
+
+    /// The newest checkpoint: records below its size are sealed.
+    pub fn checkpoint(&mut self) -> Result<Option<SignedCheckpoint>, StoreError> {
+        if let Source::Writer(shared) = &self.source {
+            return Ok(shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        }
+        for first in segment::list(self.folder())?.iter().rev() {
+            let found = self.in_segment(*first, newest_checkpoint)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads in one segment, in one state of it.
+    fn in_segment<T>(
+        &mut self,
+        first: u64,
+        read: impl Fn(&ReadTransaction, &Path) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let path = segment_path(self.folder(), first);
+        if let Source::Writer(shared) = &self.source {
+            let active = shared.active.read().unwrap_or_else(PoisonError::into_inner);
+            if active.first == first {
+                let db = active.db.as_ref().ok_or(StoreError::Stopped)?;
+                return read(&begin(db, &path)?, &path);
+            }
+        }
+        if let Some(db) = self.closed.get(&first) {
+            return read(&begin(db, &path)?, &path);
+        }
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let snapshot = Snapshot::take(&path)?;
+            let closed = !snapshot.is_unclean();
+            let outcome = snapshot.open(CACHE).and_then(|db| Ok((read(&begin(&db, &path)?, &path)?, db)));
+            match outcome {
+                Ok((value, db)) => {
+                    // Nobody writes a segment that was closed, except to go on with the newest one.
+                    if closed && matches!(self.source, Source::Writer(_)) {
+                        self.closed.insert(first, db);
+                    }
+                    return Ok(value);
+                }
+                Err(_) if attempt < ATTEMPTS && !snapshot.is_current() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn begin(db: &impl redb::ReadableDatabase, path: &Path) -> Result<ReadTransaction, StoreError> {
+    db.begin_read().map_err(|error| StoreError::of_redb(path, error))
+}
+
+fn rows(
+    txn: &ReadTransaction,
+    path: &Path,
+    range: impl std::ops::RangeBounds<u64>,
+    limit: usize,
+    backwards: bool,
+) -> Result<Vec<Record>, StoreError> {
+    let table = match txn.open_table(ROWS) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(vec![]),
+        Err(error) => return Err(StoreError::of_redb(path, error)),
+    };
+    let mut range = table.range(range).map_err(|error| StoreError::of_redb(path, error))?;
+    let mut records = Vec::new();
+    while records.len() < limit {
+        let Some(row) = (if backwards { range.next_back() } else { range.next() }) else { break };
+        let (seq, bytes) = row.map_err(|error| StoreError::of_redb(path, error))?;
+        records.push(Record::parse(path, seq.value(), bytes.value())?);
+    }
+    Ok(records)
+}
+
+pub(super) fn newest_checkpoint(txn: &ReadTransaction, path: &Path) -> Result<Option<SignedCheckpoint>, StoreError> {
+    let table = match txn.open_table(CHECKPOINTS) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(StoreError::of_redb(path, error)),
+    };
+    let last = table.last().map_err(|error| StoreError::of_redb(path, error))?;
+    let Some((_, note)) = last else { return Ok(None) };
+    let checkpoint = SignedCheckpoint::parse(note.value());
+    checkpoint.map(Some).map_err(|error| StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: format!("its newest checkpoint: {error}"),
+    })
+}

@@ -1,0 +1,88 @@
+//! What is in a segment file: tables, keys, and the few values that are not rows.
+
+use std::path::{Path, PathBuf};
+
+use auditor_common::merkle::{CompactRange, Complete, Hash};
+use redb::TableDefinition;
+
+/// The layout that this file describes. A segment of a newer one is refused by name.
+pub const STORE_SCHEMA: u32 = 1;
+
+/// `seq` → entry ‖ salt ‖ body.
+pub const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+/// `level << 56 | index` → root of that subtree of `256^level` leaves. Level 0 is not kept: it follows from the rows.
+pub const TILES: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("tiles");
+/// Tree size → checkpoint note.
+pub const CHECKPOINTS: TableDefinition<u64, &[u8]> = TableDefinition::new("ckpt");
+/// Epoch → epoch note, for epochs that began in this segment. Epoch 0 is in the file `epochs`.
+pub const EPOCHS: TableDefinition<u32, &[u8]> = TableDefinition::new("epochs");
+/// Single values, by name.
+pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+/// [`META`]: [`STORE_SCHEMA`], 4 bytes.
+pub const META_SCHEMA: &str = "schema";
+/// [`META`]: the ledger's origin.
+pub const META_ORIGIN: &str = "origin";
+/// [`META`]: the end of the chain where this segment begins: see [`Edge`].
+pub const META_START: &str = "start";
+/// [`META`]: the end of the chain at the newest checkpoint: see [`Edge`].
+pub const META_SEALED: &str = "sealed";
+
+/// Key of a complete subtree in [`TILES`].
+#[must_use]
+pub const fn tile_key(complete: &Complete) -> u64 {
+    (complete.level as u64) << 56 | complete.index
+}
+
+/// The end of the chain at some size: `size u64 ‖ prev ‖ hashes of the compact range`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Leaf hash of the last record.
+    pub prev: Hash,
+    /// The right edge of the tree.
+    pub range: CompactRange,
+}
+
+impl Edge {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = self.range.size().to_be_bytes().to_vec();
+        out.extend_from_slice(&self.prev);
+        self.range.hashes().iter().for_each(|hash| out.extend_from_slice(hash));
+        out
+    }
+
+    /// Reads an edge.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (size, rest) = bytes.split_first_chunk::<8>()?;
+        let (prev, rest) = rest.split_first_chunk::<32>()?;
+        let (hashes, trailing) = rest.as_chunks::<32>();
+        if !trailing.is_empty() {
+            return None;
+        }
+        let range = CompactRange::from_parts(u64::from_be_bytes(*size), hashes.to_vec())?;
+        Some(Self { prev: *prev, range })
+    }
+}
+
+/// Folder of a ledger within the state folder.
+#[must_use]
+pub fn ledger_folder(state: &Path, incarnation: u32) -> PathBuf {
+    state.join(format!("{incarnation:04}"))
+}
+
+/// Path of the segment that begins with this record.
+#[must_use]
+pub fn segment_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("seg-{first:020}.redb"))
+}
+
+/// First record of the segment with this file name, if it is the name of one.
+#[must_use]
+pub fn parse_segment_name(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("seg-")?.strip_suffix(".redb")?;
+    let first: u64 = digits.parse().ok()?;
+    (format!("{first:020}") == digits).then_some(first)
+}

@@ -1,0 +1,156 @@
+//! Reading a segment that another process may be writing: without a lock, without a question, without a write.
+//!
+//! redb's own read-only mode either excludes a writer or asks it to commit twice. Its file format needs neither:
+//! committed pages are never changed in place, and a page is used again only when no commit that is still pinned refers
+//! to it. So the header (first page, with both commit slots) is copied once, and every other page is read where it is.
+//! The writer pins what it committed for [`super::append::PIN_NS`]: a reader that is done by then saw one state. A
+//! reader that took longer may stumble; [`Snapshot::is_current`] tells whether the file went on, and the reader then
+//! begins again.
+//!
+//! The header's god byte and its bits are redb's documented file format, version 4 (docs/design.md, "Database header").
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use redb::{BackendError, Builder, ConcurrencyMode, ReadOnlyDatabase, StorageBackend};
+
+use super::StoreError;
+
+const HEADER_LEN: usize = 4096;
+const GOD_BYTE: usize = 9;
+const PRIMARY_BIT: u8 = 1;
+const RECOVERY_REQUIRED: u8 = 2;
+const TWO_PHASE_COMMIT: u8 = 4;
+
+/// One committed state of a segment file.
+#[derive(Debug)]
+pub struct Snapshot {
+    path: PathBuf,
+    header: [u8; HEADER_LEN],
+    len: u64,
+    file: File,
+}
+
+impl Snapshot {
+    /// Takes the state that the file has now.
+    pub fn take(path: &Path) -> Result<Self, StoreError> {
+        let io = |source| StoreError::Io { doing: "read", path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let mut header = [0; HEADER_LEN];
+        file.read_exact_at(&mut header, 0).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                StoreError::Corrupt { path: path.to_owned(), detail: "shorter than its header".to_owned() }
+            }
+            _ => io(error),
+        })?;
+        let len = file.metadata().map_err(io)?.len();
+        Ok(Self { path: path.to_owned(), header, len, file })
+    }
+
+    /// Does the file still have the header that this state was taken with?
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let mut now = [0; HEADER_LEN];
+        self.file.read_exact_at(&mut now, 0).is_ok() && now == self.header
+    }
+
+    /// Was the file left by a writer that did not close it, or is one at work?
+    #[must_use]
+    pub fn is_unclean(&self) -> bool {
+        self.header[GOD_BYTE] & RECOVERY_REQUIRED != 0
+    }
+
+    /// The commit before the newest one, where that can be the last good one: a power cut can tear the newest commit
+    /// of a file that was not closed, and redb goes back to the one before when it opens such a file.
+    #[must_use]
+    pub fn before(&self) -> Option<Self> {
+        if !self.is_unclean() || self.header[GOD_BYTE] & TWO_PHASE_COMMIT != 0 {
+            return None;
+        }
+        let mut header = self.header;
+        header[GOD_BYTE] ^= PRIMARY_BIT;
+        let file = self.file.try_clone().ok()?;
+        Some(Self { path: self.path.clone(), header, len: self.len, file })
+    }
+
+    /// Opens the state for reading, with at most this many bytes of cache.
+    pub fn open(&self, cache: usize) -> Result<ReadOnlyDatabase, StoreError> {
+        let io = |source| StoreError::Io { doing: "read", path: self.path.clone(), source };
+        let mut header = self.header;
+        // To redb the flag means "repair me first"; what we serve is one committed state, which needs none.
+        header[GOD_BYTE] &= !RECOVERY_REQUIRED;
+        let backend = Frozen { header, len: self.len, file: self.file.try_clone().map_err(io)? };
+        Builder::new()
+            .set_cache_size(cache)
+            // The mode in which a reader trusts the header and nothing else: no allocator state, no file length.
+            .set_concurrency_mode(ConcurrencyMode::SingleWriter)
+            .open_read_only_with_backend(backend)
+            .map_err(|error| StoreError::of_redb(&self.path, error))
+    }
+}
+
+/// The file behind its copied header. Locks are granted without being taken.
+#[derive(Debug)]
+struct Frozen {
+    header: [u8; HEADER_LEN],
+    len: u64,
+    file: File,
+}
+
+impl StorageBackend for Frozen {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let from_header = (HEADER_LEN as u64).saturating_sub(offset).min(out.len() as u64) as usize;
+        let (head, rest) = out.split_at_mut(from_header);
+        if !head.is_empty() {
+            head.copy_from_slice(&self.header[offset as usize..offset as usize + head.len()]);
+        }
+        if rest.is_empty() { Ok(()) } else { self.file.read_exact_at(rest, offset + from_header as u64) }
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(refused())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(refused())
+    }
+
+    fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn try_lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn unlock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn query_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+}
+
+fn refused() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "a snapshot is never written")
+}

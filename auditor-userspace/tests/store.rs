@@ -1,0 +1,199 @@
+//! The store from its outside: what it acknowledges is there after any end, and what it released it never loses
+//! silently.
+
+use std::fs;
+use std::path::Path;
+
+use auditor_common::body::{Body, Loss, RunStart, RunStop};
+use auditor_userspace::chain::Now;
+use auditor_userspace::store::{Limits, OpenOptions, Opened, PreviousRun, Reader, SealInput, Store, StoreError};
+
+fn at(second: u64) -> Now {
+    Now { wall_ns: 1_767_225_600_000_000_000 + second * 1_000_000_000, boot_ns: second * 1_000_000_000 }
+}
+
+fn options(second: u64) -> OpenOptions {
+    OpenOptions {
+        node: "audit.example/cluster-a/node-7".to_owned(),
+        version: "0.1.0".to_owned(),
+        binary: [1; 32],
+        config: [2; 32],
+        clock: (true, 1000),
+        now: at(second),
+        limits: Limits { reserve_bytes: 1 << 20, ..Limits::default() },
+    }
+}
+
+fn open(dir: &Path, second: u64) -> (Store, Opened) {
+    Store::open(dir, &options(second)).unwrap()
+}
+
+fn loss(count: u64) -> Body {
+    Body::Loss(Loss {
+        gap: 1,
+        count: Some(count),
+        from_wall_ns: None,
+        until_wall_ns: None,
+        detail: "a test".to_owned(),
+    })
+}
+
+fn start() -> Body {
+    Body::RunStart(RunStart {
+        version: "0.1.0".to_owned(),
+        kernel: "6.1".to_owned(),
+        boot_id: [3; 16],
+        binary: [1; 32],
+        config: [2; 32],
+        scope: "odoo".to_owned(),
+        previous: "none".to_owned(),
+        hooks: vec![],
+    })
+}
+
+fn input() -> SealInput {
+    SealInput { clock: (true, 1000), binary: [1; 32], config: [2; 32], ..SealInput::default() }
+}
+
+#[test]
+fn a_new_store_has_its_keys_and_its_first_seal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, opened) = open(dir.path(), 0);
+    assert_eq!(opened.origin.to_string(), "audit.example/cluster-a/node-7/0001");
+    assert_eq!((opened.run, opened.previous, store.acknowledged()), (1, PreviousRun::None, 2));
+    assert!(opened.created);
+    assert_eq!(opened.checkpoint.unwrap().size, 2);
+}
+
+#[test]
+fn what_is_committed_is_there_after_a_kill_and_is_sealed_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path(), 0);
+    store.append(&start(), at(1)).unwrap();
+    for i in 0..100 {
+        assert_eq!(store.append(&loss(i), at(1)).unwrap(), 3 + i);
+    }
+    store.commit().unwrap();
+    assert_eq!((store.acknowledged(), store.unsealed()), (103, 101));
+    store.append(&loss(7), at(2)).unwrap();
+    drop(store);
+
+    let (mut store, opened) = open(dir.path(), 10);
+    assert_eq!(opened.previous, PreviousRun::Interrupted { last_wall_ns: at(1).wall_ns });
+    assert_eq!((opened.run, store.acknowledged(), store.unsealed()), (2, 104, 0));
+    store.append(&Body::RunStop(RunStop { reason: "signal".to_owned() }), at(11)).unwrap();
+    store.seal(input(), at(11)).unwrap();
+    drop(store);
+    assert_eq!(open(dir.path(), 20).1.previous, PreviousRun::Stopped { last_wall_ns: at(11).wall_ns });
+}
+
+#[test]
+fn a_reader_sees_what_is_durable_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path(), 0);
+    let mut here = store.reader();
+    let mut there = Reader::on_files(&dir.path().join("0001"));
+    for i in 0..50 {
+        store.append(&loss(i), at(1)).unwrap();
+    }
+    assert_eq!(here.size().unwrap(), 2);
+    store.commit().unwrap();
+    for reader in [&mut here, &mut there] {
+        assert_eq!(reader.size().unwrap(), 52);
+        let records = reader.range(10, 5).unwrap();
+        assert_eq!(records.iter().map(|record| record.entry.seq).collect::<Vec<_>>(), [10, 11, 12, 13, 14]);
+        assert_eq!(records[0].body, Ok(loss(8)));
+        assert_eq!(reader.newest(u64::MAX, 2).unwrap()[0].entry.seq, 51);
+        assert_eq!(reader.checkpoint().unwrap().unwrap().checkpoint.size, 2);
+    }
+}
+
+#[test]
+fn a_second_daemon_is_told_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, _) = open(dir.path(), 0);
+    assert!(matches!(Store::open(dir.path(), &options(1)), Err(StoreError::Busy { .. })));
+}
+
+#[test]
+fn segments_follow_each_other_and_readers_do_not_notice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(0);
+    options.limits.segment_ns = 10_000_000_000;
+    let (mut store, _) = Store::open(dir.path(), &options).unwrap();
+    let mut reader = store.reader();
+    for second in 1..60 {
+        store.append(&loss(second), at(second)).unwrap();
+        store.seal(input(), at(second)).unwrap();
+    }
+    let files = fs::read_dir(dir.path().join("0001")).unwrap().count();
+    assert!(files >= 6, "{files} files");
+    let seqs: Vec<u64> = reader.range(0, 1000).unwrap().iter().map(|record| record.entry.seq).collect();
+    assert_eq!(seqs, (0..store.acknowledged()).collect::<Vec<_>>());
+    let newest: Vec<u64> = reader.newest(100, 90).unwrap().iter().map(|record| record.entry.seq).collect();
+    assert_eq!(newest, (10..100).rev().collect::<Vec<_>>());
+    drop(store);
+    let (store, opened) = Store::open(dir.path(), &options).unwrap();
+    assert_eq!((opened.recovered, store.acknowledged()), (None, seqs.len() as u64));
+}
+
+/// Does this to a closed store, opens it again, and says what the daemon would declare missing.
+fn recovered(harm: impl FnOnce(&Path)) -> Option<(Option<u64>, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path(), 0);
+    store.append(&start(), at(1)).unwrap();
+    store.seal(input(), at(1)).unwrap();
+    drop(store);
+    fs::create_dir(dir.path().join("old")).unwrap();
+    for name in ["head", "0001/seg-00000000000000000000.redb"] {
+        fs::copy(dir.path().join(name), dir.path().join("old").join(name.split('/').next_back().unwrap())).unwrap();
+    }
+    let (mut store, _) = open(dir.path(), 10);
+    store.append(&start(), at(11)).unwrap();
+    store.seal(input(), at(11)).unwrap();
+    drop(store);
+    harm(dir.path());
+    let (store, opened) = open(dir.path(), 20);
+    let expected = if opened.recovered.is_some() { "0002" } else { "0001" };
+    assert!(opened.origin.to_string().ends_with(expected));
+    drop(store);
+    // It is declared once: the next start goes on.
+    assert_eq!(open(dir.path(), 30).1.recovered, None);
+    opened.recovered.map(|recover| (recover.missing, recover.cause))
+}
+
+#[test]
+fn a_store_that_was_put_back_is_not_appended_to() {
+    let (missing, cause) = recovered(|dir| {
+        let name = "seg-00000000000000000000.redb";
+        fs::copy(dir.join("old").join(name), dir.join("0001").join(name)).unwrap();
+    })
+    .unwrap();
+    assert_eq!(missing, Some(2));
+    assert!(cause.contains("2 signed records are missing"), "{cause}");
+}
+
+#[test]
+fn a_head_file_that_is_gone_is_not_forgotten() {
+    assert!(recovered(|dir| fs::remove_file(dir.join("head")).unwrap()).unwrap().1.contains("head file is gone"));
+    let unreadable = recovered(|dir| fs::write(dir.join("head"), [7; 8192]).unwrap()).unwrap();
+    assert!(unreadable.1.contains("head file cannot be read"));
+}
+
+#[test]
+fn a_store_that_is_gone_or_cannot_be_read_begins_another_ledger() {
+    let gone = recovered(|dir| fs::remove_file(dir.join("0001/seg-00000000000000000000.redb")).unwrap()).unwrap();
+    assert_eq!((gone.0, gone.1.as_str()), (Some(6), "the store is gone"));
+    let unreadable = recovered(|dir| {
+        let path = dir.join("0001/seg-00000000000000000000.redb");
+        let len = fs::metadata(&path).unwrap().len();
+        fs::write(&path, vec![0x5a; len as usize]).unwrap();
+    })
+    .unwrap();
+    assert!(unreadable.1.contains("cannot be read"), "{}", unreadable.1);
+}
+
+#[test]
+fn a_crash_between_commit_and_head_file_is_no_loss() {
+    assert_eq!(recovered(|dir| assert!(fs::copy(dir.join("old/head"), dir.join("head")).is_ok())), None);
+}

@@ -1,0 +1,70 @@
+//! What the probe says about itself. Apart from the other tests of the kernel half, since one of these cuts a link of its
+//! own process.
+
+use std::fs;
+use std::thread;
+
+use auditor_tests::kernel_probe::alone;
+use auditor_tests::{a_daemon, require};
+use auditor_userspace::probe::{HookState, Options, Probe, ProbeError};
+
+#[test]
+fn every_required_hook_is_active_and_a_cut_one_is_not() {
+    require!(a_daemon());
+    let probe = Probe::load(&alone()).unwrap_or_else(|error| panic!("{error}"));
+    let coverage = probe.coverage();
+    assert_eq!(coverage.len(), 12);
+    for hook in coverage.iter().filter(|hook| hook.required) {
+        assert!(hook.is_active(), "{hook:?}");
+        assert_eq!(hook.tag().len(), 8);
+    }
+    cut_a_cgroup_link();
+    let detached = probe.coverage().into_iter().filter(|hook| hook.state == HookState::Detached).count();
+    assert_eq!(detached, 1);
+}
+
+/// Cuts one of this process's links to a cgroup, as any administrator's tool can (`bpftool link detach`).
+fn cut_a_cgroup_link() {
+    const BPF_LINK_DETACH: i32 = 34;
+    let is_cgroup = |text: &str| text.contains("link_type:\tcgroup\n");
+    let descriptor = fs::read_dir("/proc/self/fdinfo")
+        .expect("our descriptors")
+        .flatten()
+        .find(|entry| fs::read_to_string(entry.path()).is_ok_and(|text| is_cgroup(&text)))
+        .and_then(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .expect("a link to a cgroup");
+    // SAFETY: the descriptor of a link, in the first field of `union bpf_attr`.
+    let answer = unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_DETACH, &raw const descriptor, 4) };
+    assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn without_capabilities_the_missing_ones_are_named() {
+    require!(a_daemon());
+    // Capabilities belong to a thread; this one is given up.
+    let refused = thread::spawn(|| {
+        let header: [u32; 2] = [0x2008_0522, 0];
+        let none = [0_u32; 6];
+        // SAFETY: `capset` of the third version: a header, and two times three masks.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }, 0);
+        Probe::load(&alone()).map(drop)
+    });
+    let error = refused.join().expect("no panic").expect_err("nothing may be loaded");
+    assert!(matches!(error, ProbeError::Permission { .. }), "{error:?}");
+    let said = "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN missing: run as root, or give the service these capabilities";
+    assert_eq!(error.to_string(), said);
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_a_sentence() {
+    require!(a_daemon());
+    let said = |options: &Options| Probe::load(options).map(drop).expect_err("refused").to_string();
+    assert_eq!(
+        said(&Options { ring_bytes: 5000, ..alone() }),
+        "a ring of 5000 bytes is not possible; take a power of two that is at least the page size"
+    );
+    let missing = said(&Options { object: Some("/nowhere/object.o".into()), ..alone() });
+    assert_eq!(missing, "cannot read the eBPF object /nowhere/object.o: No such file or directory (os error 2)");
+    let foreign = said(&Options { object: Some("/proc/self/exe".into()), ..alone() });
+    assert!(foreign.starts_with("the kernel refused the programs' tables: "), "{foreign}");
+}

@@ -1,0 +1,208 @@
+//! The real daemon, as a service: an unprivileged user with the capabilities of the unit that ships, and nothing more.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use xtask::programs::{self, Profile};
+use xtask::service::Unit;
+
+use crate::{cgroup2_root, checkout, wait_for};
+
+/// What a daemon watches, so that tests which run side by side do not see each other.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// One process and its children.
+    Process(u32),
+    /// What runs in a control group.
+    Group(PathBuf),
+    /// Whatever looks like an Odoo, as on a customer's machine.
+    Odoo,
+}
+
+impl Scope {
+    fn argument(&self) -> String {
+        match self {
+            Self::Process(pid) => format!("pid:{pid}"),
+            // As /proc/PID/cgroup writes it: from the root of the hierarchy.
+            Self::Group(path) => format!("cgroup:/{}", path.strip_prefix(cgroup2_root()).unwrap_or(path).display()),
+            Self::Odoo => "odoo".to_owned(),
+        }
+    }
+}
+
+/// A daemon with a state of its own. It is killed, and its state removed, when this value is dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    folder: TempDir,
+    program: PathBuf,
+    scope: Scope,
+    child: Option<Child>,
+    arguments: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts it, and waits until it answers.
+    pub fn start(scope: Scope) -> Self {
+        Self::start_with(scope, &[])
+    }
+
+    /// With more arguments for `auditor run`.
+    pub fn start_with(scope: Scope, arguments: &[&str]) -> Self {
+        let mut daemon = Self::prepare(scope);
+        daemon.arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        daemon.start_again();
+        daemon
+    }
+
+    /// Its folders and its program, without starting it.
+    pub fn prepare(scope: Scope) -> Self {
+        let unit = unit();
+        let folder = tempfile::Builder::new().prefix("network-audit-").tempdir().expect("a temporary folder");
+        set_mode(folder.path(), 0o755);
+        for (name, mode) in [("state", 0o700), ("run", 0o755)] {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).expect("a folder");
+            set_mode(&path, mode);
+            unit.give(&path).expect("the daemon's account");
+        }
+        // The checkout may be somewhere that the account cannot enter.
+        let program = folder.path().join("auditor");
+        fs::copy(auditor(), &program).expect("a copy of the daemon");
+        Self { folder, program, scope, child: None, arguments: Vec::new() }
+    }
+
+    /// Starts it (again) on the same state, and waits until it answers.
+    pub fn start_again(&mut self) {
+        self.spawn();
+        let mut child = self.child.take().expect("a child");
+        wait_for("the daemon to answer", || {
+            if let Some(status) = child.try_wait().expect("a child") {
+                panic!("the daemon ended ({status}):\n{}", self.log());
+            }
+            self.auditor(&["status"]).status.success().then_some(())
+        });
+        self.child = Some(child);
+    }
+
+    /// Starts it without waiting.
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "the daemon runs already");
+        let mut command = unit().command(&self.program).expect("root");
+        command.arg("run").args(["--scope", &self.scope.argument()]).args(&self.arguments);
+        command.arg("--state-dir").arg(self.state()).arg("--run-dir").arg(self.run_folder());
+        let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).expect("a log");
+        let errors = log.try_clone().expect("a log");
+        command.stdin(Stdio::null()).stdout(log).stderr(errors).env("RUST_BACKTRACE", "1");
+        self.child = Some(command.spawn().expect("setpriv"));
+    }
+
+    /// Asks it to end, as systemd would, and waits.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.end(libc::SIGTERM)
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&mut self) -> ExitStatus {
+        self.end(libc::SIGKILL)
+    }
+
+    fn end(&mut self, signal: i32) -> ExitStatus {
+        let mut child = self.child.take().expect("a running daemon");
+        xtask::process::signal(child.id(), signal);
+        child.wait().expect("a child")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running daemon").id()
+    }
+
+    /// The folder of its store and keys.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// The folder of its sockets.
+    pub fn run_folder(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// All that it printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("daemon.log")
+    }
+
+    /// Runs a command of `auditor` on this daemon's folders, as root.
+    pub fn auditor(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().expect("auditor")
+    }
+
+    /// `auditor`, pointed at this daemon.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("NETWORK_AUDIT_STATE_DIR", self.state()).env("NETWORK_AUDIT_RUN_DIR", self.run_folder());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// What `auditor events` prints, an object a line.
+    pub fn events(&self) -> Vec<Value> {
+        let output = self.auditor(&["events", "-o", "json"]);
+        assert!(output.status.success(), "auditor events: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+    }
+
+    /// Waits until an event is there that is what one looks for.
+    pub fn wait_for_event(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        wait_for(what, || self.events().into_iter().find(|event| wanted(event)))
+    }
+
+    /// What the local API answers, by an ordinary HTTP client.
+    pub fn get(&self, path: &str) -> Value {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--max-time", "20", "--unix-socket"]);
+        let output = curl.arg(self.run_folder().join("auditor.sock")).arg(format!("http://auditor{path}")).output();
+        let output = output.expect("curl");
+        assert!(output.status.success(), "GET {path}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.log());
+        }
+    }
+}
+
+fn unit() -> Unit {
+    Unit::of(&checkout()).expect("the unit that ships")
+}
+
+/// The daemon, built once for each run of a test program unless `xtask test` has built it.
+fn auditor() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
+        Some(_) => programs::path(Profile::Dev).expect("a target folder"),
+        None => programs::auditor(Profile::Dev).expect("the daemon can be built"),
+    })
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own folder");
+}

@@ -1,0 +1,159 @@
+//! A real Odoo, as on a customer's machine: an unprivileged user, namespaces and a control group of its own.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use xtask::odoo::postgres::Cluster;
+use xtask::odoo::serve::Server;
+use xtask::odoo::staging::Addons;
+use xtask::odoo::{Installation, database};
+use xtask::process;
+
+use crate::{Group, Rpc, Servers, checkout, wait_for};
+
+/// How a server is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The control group that it runs in.
+    pub group: &'a Group,
+    /// Where its addon looks for a daemon.
+    pub run_folder: &'a Path,
+    /// Where the demonstration vendors go out to.
+    pub servers: &'a Servers,
+    /// Prefork workers; 0 is one process with a thread for each request.
+    pub workers: u32,
+    /// Cron workers. The demonstration vendor's cron is due as soon as there is one.
+    pub crons: u32,
+}
+
+/// A running server on a database of its own. Both are gone when this value is dropped.
+#[derive(Debug)]
+pub struct Odoo {
+    installation: Installation,
+    server: Server,
+    child: Child,
+}
+
+impl Odoo {
+    /// Starts a server with the auditor's addon and the demonstration vendors installed, and waits until it answers.
+    pub fn start(start: Start<'_>) -> Self {
+        let installation = Installation::find().expect("an Odoo that is set up");
+        Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
+        let addons = Addons::stage(&installation, &checkout()).expect("the addons");
+        let template = database::template_with(&installation, &addons).expect("a template database");
+        let name = unique_name();
+        database::clone(&installation, &template, &name).expect("a database");
+        let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
+        server.environment.push(("NETWORK_AUDIT_RUN_DIR".to_owned(), start.run_folder.display().to_string()));
+        server.environment.push(("VENDOR_DEMO_SERVERS".to_owned(), start.servers.ports().to_owned()));
+        (server.workers, server.crons) = (start.workers, start.crons);
+        let child = spawn(&server, &installation, start.group);
+        let mut odoo = Self { installation, server, child };
+        odoo.wait_until_ready();
+        odoo
+    }
+
+    /// Ends it without a warning, with all its processes, and starts it again on the same database.
+    pub fn kill_and_start_again(&mut self, group: &Group) {
+        self.kill();
+        self.child = spawn(&self.server, &self.installation, group);
+        self.wait_until_ready();
+    }
+
+    /// Ends it without a warning: its process namespace dies with its first process.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks the master to end, and waits.
+    pub fn stop(&mut self) {
+        process::signal(self.master(), libc::SIGTERM);
+        let _ = self.child.wait();
+    }
+
+    /// The master's process id, as the host counts.
+    pub fn master(&self) -> u32 {
+        let pid = self.child.id();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(path).expect("a running Odoo");
+        children.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a master process")
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> String {
+        self.server.address()
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.server.http_port
+    }
+
+    /// The database.
+    pub fn database(&self) -> &str {
+        &self.server.database
+    }
+
+    /// A client of its gevent child, which serves every route as well.
+    pub fn gevent(&self) -> Rpc {
+        Rpc::new(&format!("http://127.0.0.1:{}", self.server.gevent_port), self.database())
+    }
+
+    /// A client of it.
+    pub fn rpc(&self) -> Rpc {
+        Rpc::new(&self.address(), self.database())
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.server.folder(&self.installation).join("odoo.log")).unwrap_or_default()
+    }
+
+    fn wait_until_ready(&mut self) {
+        let rpc = self.rpc();
+        wait_for("Odoo to answer", || {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                panic!("Odoo ended ({status}):\n{}", self.log());
+            }
+            rpc.try_get("/web/health").is_ok_and(|(status, _)| status == 200).then_some(())
+        });
+    }
+}
+
+impl Drop for Odoo {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("Odoo's log:\n{}", self.log());
+        }
+        let _ = database::remove(&self.installation, self.database());
+        let _ = fs::remove_dir_all(self.server.folder(&self.installation));
+    }
+}
+
+/// Root makes the namespaces, and then becomes Odoo's account; the environment is Odoo's own.
+fn spawn(server: &Server, installation: &Installation, group: &Group) -> Child {
+    let odoo = server.serve(installation).expect("Odoo's command line");
+    let account = &installation.account;
+    let mut command = group.command("unshare");
+    command.args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "--", "setpriv"]);
+    command.arg(format!("--reuid={}", account.uid)).arg(format!("--regid={}", account.gid)).arg("--clear-groups");
+    command.arg("--").arg(odoo.get_program()).args(odoo.get_args());
+    take_environment(&mut command, &odoo);
+    let log = server.log(installation).expect("a log");
+    let errors = log.try_clone().expect("a log");
+    command.current_dir("/").stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("unshare")
+}
+
+fn take_environment(command: &mut Command, from: &Command) {
+    command.env_clear();
+    command.envs(from.get_envs().filter_map(|(name, value)| Some((name, value?))));
+}
+
+fn unique_name() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("t{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}

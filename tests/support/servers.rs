@@ -1,0 +1,95 @@
+//! The other end of what the demonstration vendors send, and its log, which is the truth.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use xtask::account::Account;
+
+use crate::{checkout, wait_for};
+
+/// Servers on loopback. They are ended when this value is dropped.
+#[derive(Debug)]
+pub struct Servers {
+    _folder: TempDir,
+    servers: xtask::servers::Servers,
+}
+
+/// One connection (or datagram), as the other end saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// `http`, `smtp`, `tcp`, `udp` or `postgres`.
+    pub protocol: String,
+    /// The operations that came over it, in their order.
+    pub operations: Vec<String>,
+    /// The port of the server.
+    pub server_port: u16,
+    /// The port of the other side: the audited one.
+    pub peer_port: u16,
+    /// Payload bytes that the server read: what the audited side sent.
+    pub received: u64,
+    /// Payload bytes that the server wrote.
+    pub sent: u64,
+}
+
+impl Servers {
+    /// Starts them on free ports.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("network-audit-").tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("our own folder");
+        let account = Account::obtain().expect("an account");
+        let servers = xtask::servers::Servers::start(&checkout(), folder.path(), &account).expect("servers");
+        Self { _folder: folder, servers }
+    }
+
+    /// Name to port, as JSON.
+    pub fn ports(&self) -> &str {
+        &self.servers.ports
+    }
+
+    /// The port of one of them.
+    pub fn port(&self, name: &str) -> u16 {
+        let ports: Value = serde_json::from_str(self.ports()).expect("JSON");
+        ports[name].as_u64().and_then(|port| port.try_into().ok()).expect("a port of that name")
+    }
+
+    /// All that is in their log.
+    pub fn log(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.servers.log).expect("the servers' log");
+        // The last line may be half-written yet.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The ended connection that carried an operation; waits for it.
+    pub fn connection(&self, operation: &str) -> Connection {
+        wait_for(&format!("the operation {operation} at the servers"), || {
+            self.log()
+                .iter()
+                .find_map(|line| connection(line).filter(|it| it.operations.iter().any(|it| it == operation)))
+        })
+    }
+}
+
+fn connection(line: &Value) -> Option<Connection> {
+    if line["kind"] != "connection" {
+        return None;
+    }
+    let port = |value: &Value| value[1].as_u64().and_then(|port| u16::try_from(port).ok());
+    let operations = line["operations"].as_array()?.iter().filter_map(|word| word.as_str().map(str::to_owned));
+    Some(Connection {
+        protocol: line["protocol"].as_str()?.to_owned(),
+        operations: operations.collect(),
+        server_port: port(&line["server"])?,
+        peer_port: port(&line["peer"])?,
+        received: line["received"].as_u64()?,
+        sent: line["sent"].as_u64()?,
+    })
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        let _ = self.servers.child.kill();
+        let _ = self.servers.child.wait();
+    }
+}

@@ -1,0 +1,40 @@
+//! The Python interpreters of this machine: the addon's core has to run on each of 3.10 to 3.13.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process;
+
+/// One interpreter for each minor version that is supported and installed, the system's before others.
+pub fn interpreters() -> BTreeMap<u32, PathBuf> {
+    let mut found = BTreeMap::new();
+    for path in candidates() {
+        if let Some((3, minor @ 10..=13)) = version(&path) {
+            found.entry(minor).or_insert(path);
+        }
+    }
+    found
+}
+
+/// Major and minor of an interpreter, if it runs.
+pub fn version(python: &Path) -> Option<(u32, u32)> {
+    let mut command = Command::new(python);
+    command.args(["-c", "import sys; print(*sys.version_info[:2])"]);
+    let text = process::output(&mut command).ok()?;
+    let (major, minor) = text.split_once(' ')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let mut paths = vec![PathBuf::from("/usr/bin/python3")];
+    for folder in ["/usr/bin", "/usr/local/bin"] {
+        paths.extend((10..=13).map(|minor| Path::new(folder).join(format!("python3.{minor}"))));
+    }
+    let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let pyenv = pyenv.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv")));
+    let versions = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok());
+    paths.extend(versions.into_iter().flatten().flatten().map(|entry| entry.path().join("bin/python3")));
+    paths.retain(|path| path.is_file());
+    paths
+}
