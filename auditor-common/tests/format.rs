@@ -47,7 +47,20 @@ macro_rules! structure {
 
 #[test]
 fn events_lie_where_the_format_says() {
-    structure!("Header (48 bytes)", Header, kind, layout, flags, cpu, kseq, boot_ns, process_start_ns, cgroup, tgid, tid);
+    structure!(
+        "Header (48 bytes)",
+        Header,
+        kind,
+        layout,
+        flags,
+        cpu,
+        kseq,
+        boot_ns,
+        process_start_ns,
+        cgroup,
+        tgid,
+        tid
+    );
     structure!("SocketKey (16 bytes)", SocketKey, cookie, generation, netns);
     structure!("Endpoint (24 bytes)", Endpoint, address, port, _pad);
     structure!(
@@ -125,9 +138,11 @@ fn hints_lie_where_the_format_says() {
         next += len;
     }
     assert_eq!(next, hint::ENTRY_LEN);
-    for (place, len) in
-        [(0, hint::HEADER_LEN), (hint::HEADER_LEN, hint::ENTRIES * hint::ENTRY_LEN), (hint::STRINGS_OFFSET, hint::STRINGS_LEN)]
-    {
+    for (place, len) in [
+        (0, hint::HEADER_LEN),
+        (hint::HEADER_LEN, hint::ENTRIES * hint::ENTRY_LEN),
+        (hint::STRINGS_OFFSET, hint::STRINGS_LEN),
+    ] {
         assert!(TEXT.contains(&format!("| {place} | {len} |")), "{place} {len}");
     }
     assert!(TEXT.contains(&format!("of {} bytes: a header page", hint::FILE_LEN)));
@@ -181,7 +196,9 @@ fn words(kind: Kind) -> String {
             format!("map {name}")
         }
         Kind::Array(kind) => format!("array of {}", words(*kind)),
-        Kind::Tuple(kinds) => format!("array [{}]", kinds.iter().map(|kind| words(*kind)).collect::<Vec<_>>().join(", ")),
+        Kind::Tuple(kinds) => {
+            format!("array [{}]", kinds.iter().map(|kind| words(*kind)).collect::<Vec<_>>().join(", "))
+        }
         Kind::Maybe(kind) => format!("{} or null", words(*kind)),
     }
 }
