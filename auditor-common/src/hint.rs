@@ -71,13 +71,13 @@ pub mod operation {
     pub const SERVE: u8 = 6;
 }
 
-/// Through what a call was made: values of the low six bits of the byte at 59. The highest layer that was seen on the
+/// Through what a call was made: values of the low five bits of the byte at 59. The highest layer that was seen on the
 /// stack above the first module; append-only.
 pub mod channel {
     /// A socket, and nothing above it that is known here.
     pub const SOCKET: u8 = 0;
     /// The bits of the byte that hold the channel.
-    pub const BITS: u8 = 0x3f;
+    pub const BITS: u8 = 0x1f;
     /// The channels' names, by their numbers.
     pub const NAMES: [&str; 15] = [
         "socket",
@@ -100,6 +100,9 @@ pub mod channel {
 
 /// What the hook noticed about the code that it names: the high bits of the byte at 59.
 pub mod mark {
+    /// Native code of an addon may have been the caller: it leaves no frame. The chain ends with `native:` and the name
+    /// of each addon that comes into question.
+    pub const AMBIGUOUS: u8 = 0x20;
     /// The code came out of no file (`<string>`, `<decorator-gen-3>`).
     pub const GENERATED: u8 = 0x40;
     /// The globals are not those of the module that they name, or the code lies in another module's folder.
@@ -112,7 +115,8 @@ pub mod mark {
 ///  0  u64  sequence number, from 1; the entry lies at (sequence - 1) % ENTRIES
 ///  8  u64  CLOCK_MONOTONIC, nanoseconds
 /// 16  u64  key: socket cookie, or thread number
-/// 24  u32  chain: distinct addon modules, nearest first, joined by ","       (string id)
+/// 24  u32  chain: distinct addon modules, nearest first, joined by ",";      (string id)
+///          `odoo` or `library:…` if there is none; at its end, `native:…` for each addon that may be meant
 /// 28  u32  call site: "file:line function"                                   (string id)
 /// 32  u32  origin: "route /x/<id>", "cron 7", "server-action 93", "shell"    (string id)
 /// 36  u32  database                                                          (string id)

@@ -26,6 +26,9 @@ use crate::flow::Opened;
 /// Modules that carry other modules' calls: they are shown only if nobody else is in the chain.
 const PLUMBING: [&str; 8] = ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup"];
 
+/// Before the name of an addon whose native code may be the caller.
+const SUSPECT: &str = "native:";
+
 /// Words for [`Attribution::reason`].
 pub mod reason {
     /// A claim for this very socket.
@@ -44,6 +47,8 @@ pub mod reason {
     pub const OPENED_BEFORE: &str = "opened-before";
     /// The claim names code that came out of no file: it says less than code that can be read.
     pub const GENERATED: &str = "generated";
+    /// Native code, which leaves no frame, may have been the caller: the chain ends with who comes into question.
+    pub const AMBIGUOUS: &str = "ambiguous";
     /// A claim without a socket that the kernel saw.
     pub const UNBOUND: &str = "unbound";
 }
@@ -127,8 +132,9 @@ pub fn matched(claimed: &Claimed, reason: &str) -> Attribution {
 #[must_use]
 pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
     let text = |text: &Option<Rc<str>>| text.as_deref().map(str::to_owned);
-    let (label, reason) = match (label, claimed.marks.generated) {
-        (Label::Matched, true) => (Label::SelfReported, reason::GENERATED),
+    let (label, reason) = match (label, claimed.marks) {
+        (Label::Matched, Marks { generated: true, .. }) => (Label::SelfReported, reason::GENERATED),
+        (Label::Matched, Marks { ambiguous: true, .. }) => (Label::SelfReported, reason::AMBIGUOUS),
         _ => (label, reason),
     };
     Attribution {
@@ -147,9 +153,10 @@ fn unattributed(reason: &str) -> Attribution {
     Attribution { reason: reason.to_owned(), ..Attribution::default() }
 }
 
-/// The nearest module that is not plumbing; if all are, the nearest.
+/// The nearest module that is not plumbing; if all are, the nearest. A suspicion is not shown as a module.
 fn shown(chain: &[Rc<str>]) -> Option<&str> {
-    chain.iter().find(|module| !PLUMBING.contains(&&***module)).or_else(|| chain.first()).map(|module| &**module)
+    let is_plain = |module: &&Rc<str>| !PLUMBING.contains(&&***module) && !module.starts_with(SUSPECT);
+    chain.iter().find(is_plain).or_else(|| chain.first()).map(|module| &**module)
 }
 
 #[cfg(test)]
@@ -234,6 +241,8 @@ mod tests {
     fn plumbing_is_shown_only_if_there_is_nothing_else() {
         let through = Says { socket: Some(chain(&["base", "mail", "crm", "web"])), ..Says::default() };
         check(&through, &opened(), &member(None), Label::Matched, Some("crm"), reason::COOKIE);
+        let suspected = Says { socket: Some(chain(&["mail", "native:vendor"])), ..Says::default() };
+        check(&suspected, &opened(), &member(None), Label::Matched, Some("mail"), reason::COOKIE);
         let alone = Says { socket: Some(chain(&["mail", "web"])), ..Says::default() };
         check(&alone, &opened(), &member(None), Label::Matched, Some("mail"), reason::COOKIE);
     }
@@ -274,13 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn code_that_is_not_its_modules_is_a_contradiction_and_generated_code_lowers_the_label() {
-        for (generated, foreign, label, why, contradictions) in [
-            (false, false, Label::Matched, reason::COOKIE, vec![]),
-            (true, false, Label::SelfReported, reason::GENERATED, vec![]),
-            (false, true, Label::Matched, reason::COOKIE, vec![contradiction::FRAMES]),
+    fn what_the_hook_noticed_lowers_the_label_or_is_a_contradiction() {
+        let none = Marks::default();
+        for (marks, label, why, contradictions) in [
+            (none, Label::Matched, reason::COOKIE, vec![]),
+            (Marks { ambiguous: true, ..none }, Label::SelfReported, reason::AMBIGUOUS, vec![]),
+            (Marks { generated: true, ..none }, Label::SelfReported, reason::GENERATED, vec![]),
+            (Marks { foreign: true, ..none }, Label::Matched, reason::COOKIE, vec![contradiction::FRAMES]),
         ] {
-            let marks = Marks { generated, foreign };
             let says = Says { socket: Some(Claimed { marks, ..chain(&["a"]) }), ..Says::default() };
             check(&says, &opened(), &member(None), label, Some("a"), why);
             assert_eq!(flow(&says, &opened(), Some(&member(None))).contradictions, contradictions);

@@ -14,8 +14,9 @@ import odoo.http
 from odoo.addons.base.models import ir_cron
 from odoo.tools.misc import Callbacks
 
-from .core import calls, carry, frames, hints, hook
+from .core import calls, carry, frames, hints, hook, layers
 from .core.origin import CRON, CURRENT, Host, Origin
+from .core.wrapper import Wrapper
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def install():
     try:
         recorder = hook.install(OdooHost)
         carry.standard_library(recorder.describe)
+        layers.wrap_tls(recorder)
         carry.runs_later(Callbacks, 'add', recorder.describe)
         _note_what_odoo_serves(recorder)
     except Exception:
@@ -64,11 +66,11 @@ def install():
 
 
 def _note_what_odoo_serves(recorder):
-    carry.Wrapper(odoo.http.Request, '_set_request_dispatcher', _noting_route(recorder))
-    carry.Wrapper(odoo.http.Request, '_serve_static', _noting_static(recorder))
-    carry.Wrapper(odoo.http, 'borrow_request', _keeping_route)
+    Wrapper(odoo.http.Request, '_set_request_dispatcher', _noting_route(recorder))
+    Wrapper(odoo.http.Request, '_serve_static', _noting_static(recorder))
+    Wrapper(odoo.http, 'borrow_request', _keeping_route)
     # Named `ir_cron` in Odoo 17.
-    carry.Wrapper(getattr(ir_cron, 'IrCron', None) or ir_cron.ir_cron, '_callback', _noting_cron)
+    Wrapper(getattr(ir_cron, 'IrCron', None) or ir_cron.ir_cron, '_callback', _noting_cron)
 
 
 def _noting_route(recorder):
@@ -81,7 +83,8 @@ def _noting_route(recorder):
                 controller = rule.endpoint.original_endpoint
                 module = frames.module_of(controller.__module__)
                 code = controller.__code__
-                _claim_served(recorder, self, Origin((module,), module, code, code.co_firstlineno, route, self.db))
+                site = code.co_filename, code.co_firstlineno, code.co_name
+                _claim_served(recorder, self, Origin((module,), module, *site, name=route, database=self.db))
             except Exception:
                 recorder.failed()
             return original(self, rule)
@@ -97,7 +100,7 @@ def _noting_static(recorder):
             try:
                 # The file is there, so what stands before its folder is the name of a module.
                 module = self.httprequest.path[1:].partition('/static/')[0]
-                _claim_served(recorder, self, Origin((module,), module, None, 0, 'static files', self.db))
+                _claim_served(recorder, self, Origin((module,), module, name='static files', database=self.db))
             except Exception:
                 recorder.failed()
             return original(self)

@@ -65,8 +65,8 @@ class Ring:
             'database': self.string(database),
             'detail': detail,
             'port': port,
-            'channel': CHANNELS[channel & 63] if channel & 63 < len(CHANNELS) else 'socket',
-            'marks': channel & 0xC0,
+            'channel': CHANNELS[channel & 31] if channel & 31 < len(CHANNELS) else 'socket',
+            'marks': channel & 0xE0,
         }
 
 

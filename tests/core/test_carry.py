@@ -66,7 +66,7 @@ class Carried(unittest.TestCase):
 
     def check(self, found):
         self.assertEqual((found.chain, found.module, found.name), (('vendor',), 'vendor', 'route /x'))
-        self.assertEqual(found.code.co_filename, '/srv/addons/vendor/models/x.py')
+        self.assertEqual(found.file, '/srv/addons/vendor/models/x.py')
 
     def test_a_thread_is_its_starters(self):
         found = []

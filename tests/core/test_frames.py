@@ -1,3 +1,4 @@
+import collections
 import sys
 import threading
 import types
@@ -6,18 +7,21 @@ import unittest
 from support import addon, calls, core
 
 frames = core('frames')
+walk = frames.walking()
+Walk = collections.namedtuple('Walk', 'chain module frame action channel')
 
 
 def here():
-    return frames.walk(sys._getframe(1))
+    return Walk._make(walk(sys._getframe(1)))
 
 
-class Walk(unittest.TestCase):
+class Stack(unittest.TestCase):
     def test_modules_are_named_once_and_nearest_first(self):
         web, vendor, mail = (calls(module) for module in ('web.controllers.main', 'vendor.models.x', 'mail.models.y'))
-        modules, shown, code, line, action, _ = web(vendor, mail, vendor, here)
-        self.assertEqual(modules, ['vendor', 'mail', 'web'])
-        self.assertEqual((shown, code.co_filename, line, action), ('vendor', '/srv/addons/vendor/models/x.py', 2, None))
+        found = web(vendor, mail, vendor, here)
+        self.assertEqual((found.chain, found.module, found.action), (['vendor', 'mail', 'web'], 'vendor', None))
+        site = found.frame.f_code.co_filename, found.frame.f_lineno
+        self.assertEqual(site, ('/srv/addons/vendor/models/x.py', 2))
 
     def test_plumbing_is_shown_only_if_there_is_nothing_else(self):
         base, mail, crm, web = (calls(module) for module in ('base.x', 'mail.x', 'crm.x', 'web.x'))
@@ -26,7 +30,7 @@ class Walk(unittest.TestCase):
 
     def test_the_site_is_the_nearest_of_the_module_shown(self):
         near, far = calls('vendor.near'), calls('vendor.far')
-        self.assertEqual(far(near, here)[2].co_filename, '/srv/addons/vendor/near.py')
+        self.assertEqual(far(near, here).frame.f_code.co_filename, '/srv/addons/vendor/near.py')
 
     def test_our_own_frames_are_not_seen(self):
         self.assertEqual(calls('mit_network_audit.models.ir_http')(calls('vendor.x'), here)[0], ['vendor'])
@@ -35,17 +39,17 @@ class Walk(unittest.TestCase):
     def test_stored_code_is_named_by_its_record(self):
         scope = {'go': here}
         exec(compile('result = go()', 'ir.actions.server(93,)', 'exec'), scope)
-        self.assertEqual(scope['result'][0], [])
-        self.assertEqual(scope['result'][4], 'server-action 93')
+        self.assertEqual(scope['result'].chain, [])
+        self.assertEqual(scope['result'].action, 'server-action 93')
         named_none = {'go': here, '__name__': None}
         exec(compile('result = go()', 'ir.actions.server(7,)', 'exec'), named_none)
-        self.assertEqual(named_none['result'][4], 'server-action 7')
+        self.assertEqual(named_none['result'].action, 'server-action 7')
 
     def test_what_looks_like_stored_code_and_is_not_has_no_record(self):
         for filename in ('ir.actions.server(93, 94)', 'xir.actions.server(93,)', 'ir.actions.server(x,)', '<string>'):
             scope = {'go': here}
             exec(compile('result = go()', filename, 'exec'), scope)
-            self.assertIsNone(scope['result'][4])
+            self.assertIsNone(scope['result'].action)
 
     def test_a_runaway_recursion_ends(self):
         source = 'def go(n, function):\n    return go(n - 1, function) if n else function()\n'
@@ -185,8 +189,7 @@ class Site(unittest.TestCase):
             ('odoo', '/usr/lib/python3/dist-packages/odoo/service/server.py', 'odoo/service/server.py'),
             ('vendor', 'ir.actions.server(93,)', 'ir.actions.server(93,)'),
         ):
-            code = compile('def f(): pass', path, 'exec')
-            self.assertEqual(frames.site(module, code, 12), f'{short}:12 <module>')
+            self.assertEqual(frames.site(module, path, 12, 'f'), f'{short}:12 f')
 
 
 class Names(unittest.TestCase):

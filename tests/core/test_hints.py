@@ -67,12 +67,13 @@ class Golden(unittest.TestCase):
 
 class Ring(unittest.TestCase):
     def setUp(self):
-        self.ring = hints.Ring(os.getpid())
+        self.ring = hints.Ring()
         self.addCleanup(self.ring.close)
         self.reader = peer.Ring(self.ring.fd)
 
     def put(self, number, chain=0):
-        self.ring.write(hints.CONNECT, number.to_bytes(8, 'little'), chain, 0, 0, 0)
+        ids = hints.IDS.pack(chain, 0, 0, 0)
+        self.ring.write(1, hints.CONNECT, number.to_bytes(8, 'little'), (ids, 0), bytes(16), 0)
 
     def test_a_new_ring_says_whose_it_is(self):
         magic, version, pid, boot_id = struct.unpack('<8sII16s', os.pread(self.ring.fd, 32, 0))
@@ -124,6 +125,14 @@ class Ring(unittest.TestCase):
         self.put(2)
         self.assertEqual(self.reader.counters()['failures'], 2)
         self.assertEqual(len(self.reader.read_new()), 2)
+
+    def test_it_is_its_makers_and_no_childs(self):
+        self.assertEqual(self.ring.mine[0], 1)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self.ring.mine[0])
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertEqual(self.ring.mine[0], 1)
 
     def test_threads_write_side_by_side(self):
         threads, each = 8, 400

@@ -30,8 +30,13 @@ def nowhere():
 
 def begin_anew():
     """As after a fork: no ring and no connection yet."""
-    if recorder.ring is not None:
-        recorder._release()
+    recorder.release()
+
+
+def age(recorder):
+    """As if the connection had been there for longer than a refusal takes, and was not looked at just now."""
+    recorder.link._connected_at -= client.REFUSED
+    recorder.ring.look_at = 0
 
 
 class Claims(unittest.TestCase):
@@ -224,7 +229,7 @@ class Claims(unittest.TestCase):
         self.assertEqual(len(self.daemon.rings[-2].read_new()), 1, "the parent's ring goes on")
 
     def test_threads_that_begin_at_once_share_one_ring(self):
-        recorder._release()
+        recorder.release()
         barrier = threading.Barrier(8)
 
         def work():
@@ -257,7 +262,7 @@ class Daemons(unittest.TestCase):
         self.connect()
         daemon = peer.Daemon(RUN_DIR)
         self.addCleanup(daemon.close)
-        recorder.link._next_try = 0
+        recorder.ring.look_at = 0
         self.connect()
         daemon.accept(1)
         self.assertEqual(len(daemon.rings[0].read_new()), 3)
@@ -266,7 +271,7 @@ class Daemons(unittest.TestCase):
         daemon = peer.Daemon(RUN_DIR)
         self.connect()
         daemon.accept(1)
-        recorder.link._connected_at -= 1  # as if it had been there for longer than a refusal takes
+        age(recorder)
         daemon.close()
         daemon = peer.Daemon(RUN_DIR)
         self.addCleanup(daemon.close)
@@ -276,8 +281,8 @@ class Daemons(unittest.TestCase):
 
     def test_a_daemon_that_is_away_is_looked_for_again_soon(self):
         self.connect()
-        self.assertLessEqual(recorder.link._next_try, time.monotonic() + client.NOBODY_BACK_OFF_SECONDS)
-        self.assertIsNone(recorder.link._socket)
+        self.assertLessEqual(recorder.ring.look_at, time.monotonic_ns() + client.NOBODY_BACK_OFF)
+        self.assertFalse(recorder.link.is_up)
 
     def test_a_daemon_that_hangs_up_at_once_is_left_alone(self):
         daemon = peer.Daemon(RUN_DIR)
@@ -285,10 +290,10 @@ class Daemons(unittest.TestCase):
         self.connect()
         daemon.accept(1)
         daemon.connections.pop().close()
+        recorder.ring.look_at = 0
         self.connect()
-        self.assertIsNone(recorder.link._socket)
-        self.assertGreater(recorder.link._next_try, time.monotonic() + client.BACK_OFF_SECONDS / 2)
-        self.assertFalse(recorder.link.needs_renewal())
+        self.assertFalse(recorder.link.is_up)
+        self.assertGreater(recorder.ring.look_at, time.monotonic_ns() + client.BACK_OFF // 2)
 
     def test_a_daemon_that_does_not_accept_costs_some_milliseconds_once(self):
         path = os.path.join(RUN_DIR, 'hints.sock')
@@ -305,29 +310,29 @@ class Daemons(unittest.TestCase):
                 if sock.connect_ex(path):
                     break
             self.connect()
-            self.assertIsNone(recorder.link._socket)
-            self.assertFalse(recorder.link.needs_renewal(), 'it is not tried again at once')
+            self.assertFalse(recorder.link.is_up)
+            self.assertGreater(recorder.ring.look_at, time.monotonic_ns() + client.BACK_OFF // 2)
 
     def test_something_else_at_the_path_is_no_daemon(self):
         path = os.path.join(RUN_DIR, 'hints.sock')
         with open(path, 'w', encoding='ascii'):
             self.addCleanup(os.unlink, path)
             self.connect()
-            self.assertIsNone(recorder.link._socket)
+            self.assertFalse(recorder.link.is_up)
 
     def test_a_ring_that_cannot_be_made_breaks_nothing(self):
         original = hints.Ring
         self.addCleanup(setattr, hints, 'Ring', original)
 
-        def refuse(pid):
+        def refuse():
             raise OSError('no memory files here')
 
         hints.Ring = refuse
         self.connect()
-        self.assertIsNone(recorder.ring)
+        self.assertFalse(recorder.ring.mine[0])
         hints.Ring = original
         self.connect()
-        self.assertIsNotNone(recorder.ring)
+        self.assertTrue(recorder.ring.mine[0])
 
 
 class Alone(unittest.TestCase):

@@ -11,6 +11,7 @@ import json
 import pathlib
 import struct
 import sys
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'odoo_addon' / 'mit_network_audit'))
 
@@ -55,9 +56,9 @@ CLAIMS = [
     (hints.CONNECT, 79, 'odoo', None, None, None, NAME, 443, SMTP | hints.FOREIGN),
     (hints.SEND, 80, CHAIN, SITE, 'cron 7', 'd1', V4, 53, 0),
     (hints.SPAWN, 4242, 'vendor_demo', 'vendor_demo/é.py:3 f', 'server-action 93', 'd2', count(9), 0, 0),
-    (hints.RESOLVE, 4242, 'library:requests', None, 'shell', None, bytes(16), 0, 0),
+    (hints.RESOLVE, 4242, 'library:requests,native:vendor', None, 'shell', None, bytes(16), 0, hints.AMBIGUOUS),
     (hints.CALL, 77, 'vendor_other,web', SITE, 'route /x/<int:id>', 'd1', call(b'POST', 1234), 0, REQUESTS),
-    (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 63),
+    (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 31),
 ]
 NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
 
@@ -66,11 +67,16 @@ def key(number):
     return number.to_bytes(8, 'little')
 
 
+def entry(sequence, time, key, ids, detail, port, operation, channel):
+    body = hints.ENTRY.pack(sequence, time, key, hints.IDS.pack(*ids), detail, port, operation, channel)
+    return body + hints.CHECKSUM.pack(zlib.crc32(body))
+
+
 def entry_lines():
     for name, sequence, time, number, *rest in ENTRIES:
-        raw = hints.entry(sequence, time, key(number), *rest)
+        raw = entry(sequence, time, key(number), *rest)
         yield f'entry {name}', raw, as_json(raw)
-    whole = hints.entry(1, 1, key(1), (8, 0, 0, 0), bytes(16), 0, hints.CONNECT)
+    whole = entry(1, 1, key(1), (8, 0, 0, 0), bytes(16), 0, hints.CONNECT, 0)
     yield 'entry all zero', bytes(64), None
     yield 'entry with a flipped bit in its key', whole[:16] + b'\0' + whole[17:], None
     yield 'entry with a flipped bit in its checksum', whole[:63] + bytes([whole[63] ^ 1]), None
@@ -94,12 +100,12 @@ def ring_lines():
     memory = bytearray(hints.FILE_LEN)
     hints.HEAD.pack_into(memory, 0, hints.MAGIC, hints.VERSION, 4711, BOOT_ID)
     hints.STRINGS.pack_into(memory, hints.STRINGS_USED_AT, hints.STRINGS_BEGIN, 0)
-    ticks = iter(range(1_000, 1_000_000, 1_000))
-    write, _, _ = hints.writing(memory, lambda: next(ticks))
+    write, _ = hints.writing(memory)
     intern = hints.interning(memory)
-    for operation, number, chain, site, origin, database, detail, port, channel in CLAIMS:
-        ids = [intern(text) if text else 0 for text in (chain, site, origin, database)]
-        write(operation, key(number), *ids, detail, port, channel)
+    for number, claim in enumerate(CLAIMS, 1):
+        operation, about, *texts, detail, port, channel = claim
+        ids = hints.IDS.pack(*[intern(text) if text else 0 for text in texts])
+        write(number * 1_000, operation, key(about), (ids, channel), detail, port)
     used = int.from_bytes(memory[hints.STRINGS_USED_AT : hints.STRINGS_USED_AT + 8], 'little')
     entries = memory[hints.HEADER_LEN : hints.HEADER_LEN + len(CLAIMS) * hints.ENTRY_LEN]
     yield 'ring header', bytes(memory[:80]), {'pid': 4711, 'boot_id': BOOT_ID.hex(), 'head': len(CLAIMS)}
@@ -123,7 +129,8 @@ def found(operation, number, chain, site, origin, database, detail, port, channe
         'method': detail[:8].rstrip(b'\0').decode() if operation == hints.CALL else None,
         'remote': address,
         # A channel of a newer addon is at least a socket.
-        'channel': dict(enumerate(hints.CHANNELS)).get(channel & 63, 'socket'),
+        'channel': dict(enumerate(hints.CHANNELS)).get(channel & 31, 'socket'),
+        'ambiguous': bool(channel & hints.AMBIGUOUS),
         'generated': bool(channel & hints.GENERATED),
         'foreign': bool(channel & hints.FOREIGN),
         'arguments': int.from_bytes(detail[:8], 'little') if operation == hints.SPAWN else 0,

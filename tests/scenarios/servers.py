@@ -1,4 +1,4 @@
-"""The other end of the demonstration: HTTP, SMTP, TCP, UDP and PostgreSQL-like servers on 127.0.0.1.
+"""The other end of the demonstration: servers on 127.0.0.1, one for each protocol that it speaks.
 
 They keep a log of their own, one JSON object a line, which is the truth that tests compare the auditor with:
 
@@ -20,7 +20,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 
-DEFAULT_PORTS = {'http': 18180, 'smtp': 18125, 'tcp': 18190, 'udp': 18191, 'postgres': 18132}
+DEFAULT_PORTS = {'http': 18180, 'smtp': 18125, 'tcp': 18190, 'udp': 18191, 'postgres': 18132, 'imap': 18143, 'pop3': 18110}
 IDLE_SECONDS = 60
 
 
@@ -181,6 +181,46 @@ class Postgres(Conversation):
             return
 
 
+class Imap(Conversation):
+    """Lets everybody in, to an empty mailbox; the operation is the user's name."""
+
+    protocol = 'imap'
+    DATA = {
+        'CAPABILITY': ['CAPABILITY IMAP4rev1'],
+        'SELECT': ['FLAGS ()', '0 EXISTS', '0 RECENT', 'OK [UIDVALIDITY 1] demo'],
+        'SEARCH': ['SEARCH'],
+        'LOGOUT': ['BYE demo'],
+    }
+
+    def handle(self):
+        self.wfile.write(b'* OK demo\r\n')
+        while words := self.rfile.readline().decode('latin-1').split():
+            tag, command, *arguments = [*words, '']
+            if command == 'LOGIN':
+                self.saw(arguments[0].strip('"'))
+            for line in self.DATA.get(command, ()):
+                self.wfile.write(f'* {line}\r\n'.encode())
+            self.wfile.write(f'{tag} OK done\r\n'.encode())
+            if command == 'LOGOUT':
+                return
+
+
+class Pop3(Conversation):
+    """Lets everybody in, to an empty mailbox; the operation is the user's name."""
+
+    protocol = 'pop3'
+
+    def handle(self):
+        self.wfile.write(b'+OK demo\r\n')
+        while words := self.rfile.readline().decode('latin-1').split():
+            command = words[0].upper()
+            if command == 'USER':
+                self.saw(words[-1])
+            self.wfile.write(b'+OK 0 0\r\n')
+            if command == 'QUIT':
+                return
+
+
 class Udp(socketserver.BaseRequestHandler):
     """One datagram, one operation, one answer."""
 
@@ -213,6 +253,8 @@ KINDS = {
     'tcp': (TcpServer, Tcp),
     'udp': (UdpServer, Udp),
     'postgres': (TcpServer, Postgres),
+    'imap': (TcpServer, Imap),
+    'pop3': (TcpServer, Pop3),
 }
 
 
@@ -232,10 +274,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--log', help='file for the JSON lines, appended to (default: standard output)')
     for name, port in DEFAULT_PORTS.items():
-        parser.add_argument(f'--{name}-port', type=int, default=port, help=f'default {port}; 0 takes any')
+        parser.add_argument(f'--{name}-port', type=int, help=f'default {port}; any, if another port is chosen')
     arguments = vars(parser.parse_args())
     out = open(arguments['log'], 'a', encoding='utf-8') if arguments['log'] else sys.stdout  # noqa: SIM115
-    bound = start({name: arguments[f'{name}_port'] for name in DEFAULT_PORTS}, Log(out))
+    chosen = {name: arguments[f'{name}_port'] for name in DEFAULT_PORTS}
+    if any(port is not None for port in chosen.values()):
+        chosen = {name: port or 0 for name, port in chosen.items()}
+    else:
+        chosen = DEFAULT_PORTS
+    bound = start(chosen, Log(out))
     # The one line that is not part of the log: what VENDOR_DEMO_SERVERS has to be.
     print(json.dumps(bound), file=sys.stderr if out is sys.stdout else sys.stdout, flush=True)
     stop = threading.Event()

@@ -83,6 +83,8 @@ pub struct Claim {
 /// What the hook noticed about the code that it names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
+    /// Native code, which leaves no frame, may have been the caller.
+    pub ambiguous: bool,
     /// It came out of no file.
     pub generated: bool,
     /// Its globals are not those of the module that they name, or it lies in another module's folder.
@@ -343,6 +345,7 @@ impl RingReader {
             origin,
             database,
             marks: Marks {
+                ambiguous: entry.channel & mark::AMBIGUOUS != 0,
                 generated: entry.channel & mark::GENERATED != 0,
                 foreign: entry.channel & mark::FOREIGN != 0,
             },

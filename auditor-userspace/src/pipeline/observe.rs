@@ -110,6 +110,8 @@ impl Pipeline {
         let executable = (!event.filename.starts_with(&[0])).then(|| text(&event.filename));
         let arguments = Some(event.arguments);
         let Some(member) = self.lineage.executed(header.tgid, comm, executable, arguments) else { return Ok(()) };
+        // What the old program claimed says nothing of the new one, which has let go of its ring.
+        self.claims.forget(member.identity);
         let body = about(member, ProcessChange::Executed, header, header.tid, None);
         self.append(body, now)?;
         Ok(())

@@ -24,6 +24,11 @@ if sys.byteorder == 'big':
         return _as_host(sock)[::-1]
 
 
+def detail(method, length):
+    """The sixteen bytes that say what a call is: its method, cut to eight bytes, and the length of its first piece."""
+    return method[:8].ljust(8, b'\0') + length.to_bytes(8, 'little')
+
+
 def kernel_socket(sock):
     """The C socket under a wrapper (gevent keeps it in `_sock`, pyOpenSSL's in `socket`), or None."""
     for _ in range(4):

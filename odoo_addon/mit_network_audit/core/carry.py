@@ -7,12 +7,12 @@ argument that the callee could see, or stays in the way once it is taken off.
 
 import asyncio
 import concurrent.futures
-import functools
 import importlib
 import sys
 import threading
 
 from .origin import CURRENT, THREAD_ATTRIBUTE
+from .wrapper import Wrapper
 
 
 class Carried:
@@ -30,24 +30,6 @@ class Carried:
             return self.function(*args, **kwargs)
         finally:
             CURRENT.reset(token)
-
-
-class Wrapper:
-    """One function of a class or module, wrapped; `remove` puts the original back where nobody wrapped it again."""
-
-    def __init__(self, owner, name, wrapping):
-        self._owner = owner
-        self._name = name
-        self.original = getattr(owner, name)
-        self.wrapped = functools.wraps(self.original)(wrapping(self.original))
-        setattr(owner, name, self.wrapped)
-
-    def remove(self):
-        """True if the original is back in its place."""
-        if getattr(self._owner, self._name, None) is not self.wrapped:
-            return False
-        setattr(self._owner, self._name, self.original)
-        return True
 
 
 def thread_starts(describe):

@@ -7,23 +7,24 @@ that neither gevent nor any module that patches `socket` is in between.
 
 import _socket
 import array
-import functools
 import os
-import select
+import select  # noqa: F401  (`unpatched` looks it up)
 import sys
-import time
 
 from . import hints
 
 RUN_DIR = '/run/network-audit'
 SOCKET_NAME = 'hints.sock'
+MS = 1_000_000  # nanoseconds
 CONNECT_SECONDS = 0.020
+# While the daemon is there. None comes back faster after it was gone, so nothing is missed by not asking more often.
+LOOK_AGAIN = 10 * MS
 # After a daemon that does not answer in time: a try costs up to CONNECT_SECONDS.
-BACK_OFF_SECONDS = 5.0
+BACK_OFF = 5000 * MS
 # After "nobody there": a try costs some microseconds, and the daemon may be starting just now.
-NOBODY_BACK_OFF_SECONDS = 0.1
+NOBODY_BACK_OFF = 100 * MS
 # A daemon that hangs up faster than this has refused us.
-REFUSED_SECONDS = 0.2
+REFUSED = 200 * MS
 
 
 def unpatched(module, name):
@@ -39,35 +40,31 @@ def socket_path():
 
 
 class Link:
-    """The connection of one process to the daemon."""
+    """The connection of one process to the daemon. Times are CLOCK_MONOTONIC nanoseconds."""
 
-    def __init__(self, path, ring_fd, monotonic=time.monotonic):
+    def __init__(self, path, ring_fd):
         self._path = path
         self._ring_fd = ring_fd
-        self._monotonic = monotonic
         self._socket = None
-        self._connected_at = 0.0
-        self._next_try = 0.0
-        # Asked before every claim: false while the daemon is there, or while it is too early to look for one again.
-        self.needs_renewal = self._time_to_try
+        self._poll = None
+        self._connected_at = 0
 
-    def _time_to_try(self):
-        return self._monotonic() >= self._next_try
+    @property
+    def is_up(self):
+        return self._socket is not None
 
-    def renew(self):
-        """Connects if there is no daemon at the other end, unless that was tried just now."""
-        now = self._monotonic()
+    def look(self, now):
+        """Connects if there is no daemon at the other end; says when to look again."""
         if self._socket is not None:
-            if not self.needs_renewal():
-                return
+            if not self._poll(0):
+                return now + LOOK_AGAIN
             self.close()
-            if now - self._connected_at < REFUSED_SECONDS:
-                self._next_try = now + BACK_OFF_SECONDS
-        if now >= self._next_try:
-            self._next_try = self._monotonic() + self._connect(now)
+            if now - self._connected_at < REFUSED:
+                return now + BACK_OFF
+        return now + self._connect(now)
 
     def _connect(self, now):
-        """Hands the ring over; returns after how many seconds another try makes sense if there is nobody."""
+        """Hands the ring over; returns how much later to look again."""
         connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         try:
             connection.settimeout(CONNECT_SECONDS)
@@ -79,17 +76,14 @@ class Link:
             poll.register(connection.fileno(), 0)
         except (FileNotFoundError, ConnectionRefusedError):
             connection.close()
-            return NOBODY_BACK_OFF_SECONDS
+            return NOBODY_BACK_OFF
         except OSError:
             connection.close()
-            return BACK_OFF_SECONDS
-        self._socket = connection
-        self._connected_at = now
-        self.needs_renewal = functools.partial(poll.poll, 0)
-        return 0.0
+            return BACK_OFF
+        self._socket, self._poll, self._connected_at = connection, poll.poll, now
+        return LOOK_AGAIN
 
     def close(self):
         if self._socket is not None:
             self._socket.close()
-            self._socket = None
-            self.needs_renewal = self._time_to_try
+            self._socket = self._poll = None

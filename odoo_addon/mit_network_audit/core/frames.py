@@ -7,7 +7,6 @@ so the whole chain of distinct modules is claimed, nearest first, and the call s
 
 import re
 import sys
-from typing import NamedTuple
 
 from . import hints
 from .hints import FOREIGN, GENERATED
@@ -47,21 +46,6 @@ _LAYERS = {
 MODULES = {}
 
 
-class Walk(NamedTuple):
-    """What a stack says."""
-
-    # Distinct modules, nearest first.
-    chain: list
-    # The one that is shown, and the code and line of its call site.
-    module: str
-    code: object
-    line: int
-    # The stored code that ran ("server-action 93").
-    action: str
-    # The highest layer above the first module, and what was noticed about the modules' code.
-    channel: int
-
-
 def module_of(name):
     """The addon that Python's module of this name is part of, or None."""
     if not name.startswith(_PREFIX):
@@ -83,10 +67,13 @@ def _learn(name):
 
 def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules):
     """The function that walks a stack: a closure, because it runs at every connect of an Odoo."""
-    new, walked = tuple.__new__, Walk
 
     def walk(frame, brief=False):
-        """What the stack from `frame` on says; with `brief` it ends at the module that is shown."""
+        """What the stack from `frame` on says; with `brief` it ends at the module that is shown.
+
+        Returns the distinct modules (nearest first), the one that is shown and the frame of its call site, the stored
+        code that ran ("server-action 93"), and the highest layer above the first module with the marks of all.
+        """
         chain = []
         scope = shown = shown_module = action = None
         channel = marks = 0
@@ -94,8 +81,9 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
         for _ in depth:
             if frame is None:
                 break
-            if frame.f_globals is not scope:
-                scope = frame.f_globals
+            # Neighbours on a stack are often of one module: then there is nothing new to say.
+            if (globals_ := frame.f_globals) is not scope:
+                scope = globals_
                 try:
                     module = modules[scope['__name__']]
                 except KeyError:
@@ -121,14 +109,9 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
                         if brief and not provisional:
                             break
             frame = frame.f_back
-        if shown is None:
-            return new(walked, (chain, None, None, 0, action, channel))
-        return new(walked, (chain, shown_module, shown.f_code, shown.f_lineno, action, channel | marks))
+        return chain, shown_module, shown, action, channel | marks
 
     return walk
-
-
-walk = walking()
 
 
 def _stored(filename):
@@ -137,7 +120,7 @@ def _stored(filename):
 
 
 def outside(frame):
-    """For a stack without an addon: the name that stands in for a module, and the code and line that fit it.
+    """For a stack without an addon: the name that stands in for a module, and file, line and function that fit it.
 
     ``odoo`` if the framework's own code is on the stack, else ``library:<package>`` for the package by which a
     library was entered, else the outermost module of Python itself.
@@ -149,20 +132,26 @@ def outside(frame):
         name = frame.f_globals.get('__name__')
         top = name.partition('.')[0] if isinstance(name, str) else None
         if top == 'odoo' and not name.startswith(_PREFIX + OWN):
-            return 'odoo', frame.f_code, frame.f_lineno
+            return _standing_in('odoo', frame)
         if top and top not in _STARTERS:
             if top in sys.stdlib_module_names:
-                standard = (top, frame.f_code, frame.f_lineno)
+                standard = (top, frame)
             else:
-                library = (top, frame.f_code, frame.f_lineno)
+                library = (top, frame)
         frame = frame.f_back
-    top, code, line = library or standard or ('python', None, 0)
-    return 'library:' + top, code, line
+    top, frame = library or standard or ('python', None)
+    return _standing_in('library:' + top, frame)
 
 
-def site(module, code, line):
+def _standing_in(name, frame):
+    if frame is None:
+        return name, None, 0, None
+    return name, frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+
+
+def site(module, file, line, function):
     """``file:line function``, the file as seen from the folder that holds the module or package."""
-    return f'{_short(code.co_filename, module)}:{line} {code.co_name}'
+    return f'{_short(file, module)}:{line} {function}'
 
 
 def _short(path, module):

@@ -11,7 +11,6 @@ import itertools
 import mmap
 import os
 import struct
-import time
 import zlib
 
 from . import redaction
@@ -42,17 +41,23 @@ CHANNELS = (
     *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
     *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
 )
-# Beside the channel: the code came out of no file; it is not the code of the module that it names.
+CHANNEL_BITS = 0x1F
+# Beside the channel: native code may have been the caller; the code came out of no file; it is not the code of the
+# module that it names.
+AMBIGUOUS = 0x20
 GENERATED = 0x40
 FOREIGN = 0x80
 
 HEAD = struct.Struct('<8sII16s')
 COUNTERS = struct.Struct('<4Q')
 STRINGS = struct.Struct('<2Q')
-ENTRY = struct.Struct('<QQ8s4I16sHBB')  # and the checksum of these 60 bytes
+IDS = struct.Struct('<4I')  # chain, site, origin, database
+ENTRY = struct.Struct('<QQ8s16s16sHBB')  # and the checksum of these 60 bytes
 CHECKSUM = struct.Struct('<I')
 HELLO = struct.Struct('<8sIQ').pack(MAGIC, VERSION, FILE_LEN)
 NO_DETAIL = bytes(16)
+
+MADV_WIPEONFORK = 18  # Linux 4.14+, include/uapi/asm-generic/mman-common.h
 
 
 def boot_id():
@@ -64,85 +69,90 @@ def boot_id():
         return bytes(16)
 
 
-def entry(sequence, monotonic_ns, key, strings, detail, port, operation, channel=0):
-    """The 64 bytes of one claim; `strings` are the ids of chain, site, origin and database."""
-    body = ENTRY.pack(sequence, monotonic_ns, key, *strings, detail, port, operation, channel)
-    return body + CHECKSUM.pack(zlib.crc32(body))
+def own_mark():
+    """A page that begins with 1 here and with 0 in every child: the kernel wipes it when the process forks.
+
+    Asking for the process number costs a system call; this costs one byte, and sees forks that Python does not.
+    """
+    page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    page.madvise(MADV_WIPEONFORK)
+    page[0] = 1
+    return page
 
 
 class Ring:
     """A memfd with header, entries and string table, owned by the process that made it."""
 
-    __slots__ = ('pid', 'fd', 'write', 'intern', 'count_failure', 'count_dropped', 'close')
+    __slots__ = ('fd', 'mine', 'known', 'look_at', 'write', 'intern', 'count_failure', '_memory')
 
-    def __init__(self, pid):
-        self.pid = pid
+    def __init__(self):
+        self.mine = own_mark()
         self.fd = os.memfd_create('network-audit-hints', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(self.fd, FILE_LEN)
             # A file that cannot shrink cannot surprise whoever reads it.
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-            memory = mmap.mmap(self.fd, FILE_LEN, mmap.MAP_SHARED)
+            self._memory = mmap.mmap(self.fd, FILE_LEN, mmap.MAP_SHARED)
         except BaseException:
             os.close(self.fd)
             raise
-        HEAD.pack_into(memory, 0, MAGIC, VERSION, pid, boot_id())
-        STRINGS.pack_into(memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
-        self.intern = interning(memory)
-        self.write, self.count_failure, self.count_dropped = writing(memory)
-        fd = self.fd
+        HEAD.pack_into(self._memory, 0, MAGIC, VERSION, os.getpid(), boot_id())
+        STRINGS.pack_into(self._memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
+        self.intern = interning(self._memory)
+        self.write, self.count_failure = writing(self._memory)
+        # Origin -> what an entry says about it: the ids of its texts, and the byte of channel and marks.
+        self.known = {}
+        # When the daemon is to be looked after again (CLOCK_MONOTONIC nanoseconds).
+        self.look_at = 0
 
-        def close():
-            memory.close()
-            os.close(fd)
-
-        self.close = close
+    def close(self):
+        # The mark stays: another thread may be asking it just now.
+        self._memory.close()
+        os.close(self.fd)
 
 
 # The two functions below are closures and not methods: this code runs at every connect of an Odoo, and a local name
-# is what CPython finds fastest. The clock is a default argument, out of reach of tests that freeze time.
+# is what CPython finds fastest.
 #
 # CPython (3.10 to 3.13) changes threads only after a call or at a jump backwards. What has neither between reading
 # and assigning a variable is one step for every other thread.
 
 
-def writing(memory, monotonic_ns=time.monotonic_ns):
+def writing(memory):
+    """The functions that append a claim and that count a failure."""
     pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
-    newest = heartbeat = dropped = failures = 0
+    newest = heartbeat = failures = 0
 
-    def write(operation, key, chain, site, origin, database, detail=NO_DETAIL, port=0, channel=0):
+    def write(now, operation, key, known, detail, port):
         nonlocal newest, heartbeat
         sequence = next_sequence()
-        heartbeat = monotonic_ns()
-        body = pack(sequence, heartbeat, key, chain, site, origin, database, detail, port, operation, channel)
+        ids, channel = known
+        body = pack(sequence, now, key, ids, detail, port, operation, channel)
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
         memory[at : at + ENTRY_LEN] = body + checksum(crc32(body))
+        heartbeat = now
         if sequence > newest:
             newest = sequence
         # Invariant: when a thread leaves this function, the head covers its entry.
-        pack_counters(memory, COUNTERS_AT, newest, dropped, failures, heartbeat)
+        pack_counters(memory, COUNTERS_AT, newest, 0, failures, now)
 
     def count_failure():
         nonlocal failures
         failures += 1
-        pack_counters(memory, COUNTERS_AT, newest, dropped, failures, heartbeat)
+        pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
-    def count_dropped():
-        nonlocal dropped
-        dropped += 1
-        pack_counters(memory, COUNTERS_AT, newest, dropped, failures, heartbeat)
-
-    return write, count_failure, count_dropped
+    return write, count_failure
 
 
 def interning(memory):
+    """The function from a text to its id in the string table."""
     used, lost = STRINGS_BEGIN, 0
     ids = {}
 
     def intern(value):
-        """The id of a text in the string table; 0 if there is no room for it, which is counted."""
+        """The id of a text; 0 if there is no room for it, which is counted."""
         nonlocal used, lost
         found = ids.get(value)
         if found is not None:

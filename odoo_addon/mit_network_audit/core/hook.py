@@ -10,99 +10,9 @@ import _thread
 import os
 import sys
 
-from . import calls, client, frames, hints, redaction
-from .origin import Host, describing
-
-SITES_MAX = 8192
-LOCK_SECONDS = 0.05
-
-
-class Recorder:
-    """Writes the claims of the running process; after a fork, those of the child into a ring of its own."""
-
-    def __init__(self, host=Host, path=None):
-        self._path = path or client.socket_path()
-        self._new_lock = client.unpatched('_thread', 'allocate_lock')
-        self._get_ident = client.unpatched('_thread', 'get_ident')
-        self._lock = self._new_lock()
-        self._holder = 0
-        self.ring = None
-        self.link = None
-        self.describe = describing(host)
-        self.append = self._appending()
-
-    def claim(self, operation, key, frame, detail=hints.NO_DETAIL, port=0):
-        """One claim about the code that `frame` runs."""
-        self.append(operation, key, self.describe(frame), detail, port)
-
-    def _appending(self):
-        getpid, site_text, lies_elsewhere = os.getpid, frames.site, frames.lies_elsewhere
-        sites = {}
-
-        def append(operation, key, origin, detail=hints.NO_DETAIL, port=0):
-            """One claim about an `Origin` that is known already."""
-            ring = self.ring
-            if ring is None or ring.pid != getpid() or self.link.needs_renewal():
-                self._renew(getpid())
-                ring = self.ring
-            chain, module, code, line, name, database, channel = origin
-            intern = ring.intern
-            site = ''
-            if code is not None:
-                where = (module, code.co_filename, code.co_name, line)
-                known = sites.get(where)
-                if known is None:
-                    known = site_text(module, code, line), hints.FOREIGN * lies_elsewhere(module, code.co_filename)
-                    if len(sites) < SITES_MAX:
-                        sites[where] = known
-                site, mark = known
-                channel |= mark
-            ring.write(
-                operation,
-                key,
-                intern(','.join(chain)),
-                intern(site) if site else 0,
-                intern(name) if name else 0,
-                intern(database) if database else 0,
-                detail,
-                port,
-                channel,
-            )
-
-        return append
-
-    def _renew(self, pid):
-        """A ring for this process, and a daemon that has it, as far as that can be had within some milliseconds."""
-        if self.ring is not None and self.ring.pid != pid:
-            # A child of fork: what it inherited is its parent's, and whoever held the lock did not come along.
-            self._lock, self._holder = self._new_lock(), 0
-            self._release()
-        # A finaliser or signal handler may get here in the middle of itself, and must not wait for itself.
-        me = self._get_ident()
-        if self._holder == me or not self._lock.acquire(True, LOCK_SECONDS):
-            return
-        self._holder = me
-        try:
-            if self.ring is None:
-                ring = hints.Ring(pid)
-                self.link = client.Link(self._path, ring.fd)
-                self.ring = ring
-            self.link.renew()
-        finally:
-            self._holder = 0
-            self._lock.release()
-
-    def _release(self):
-        ring, link = self.ring, self.link
-        self.ring = self.link = None
-        link.close()
-        ring.close()
-
-    def failed(self):
-        """Counts an exception of the hook where the daemon sees it."""
-        ring = self.ring
-        if ring is not None and ring.pid == os.getpid():
-            ring.count_failure()
+from . import calls, hints, redaction
+from .origin import Host
+from .recorder import Recorder
 
 
 def _events(recorder):
@@ -134,7 +44,7 @@ def _events(recorder):
                 return  # a body, an answer, or the rest of a head
             sock = calls.kernel_socket(connection.sock)
             if sock is not None and family(sock) in internet:
-                claim(hints.CALL, cookie(sock), frame, method.ljust(8, b'\0') + len(piece).to_bytes(8, 'little'))
+                claim(hints.CALL, cookie(sock), frame, calls.detail(method, len(piece)))
 
         return event
 

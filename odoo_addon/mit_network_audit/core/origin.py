@@ -9,12 +9,14 @@ import threading
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from . import frames, hints
+from . import frames, hints, opaque
 
 CURRENT = ContextVar('network_audit_origin', default=None)
 THREAD_ATTRIBUTE = '_network_audit_origin'
 CRON = 'cron '
-MARKS = hints.GENERATED | hints.FOREIGN
+MARKS = hints.GENERATED | hints.FOREIGN | hints.AMBIGUOUS
+# Before the name of an addon whose native code may be the caller.
+NATIVE = 'native:'
 
 
 class Origin(NamedTuple):
@@ -22,10 +24,11 @@ class Origin(NamedTuple):
 
     # Distinct modules, nearest first; or one name that stands in for them.
     chain: tuple = ()
-    # The module that is shown, and the code and line of its call site.
+    # The module that is shown, and its call site.
     module: str = None
-    code: object = None
+    file: str = None
     line: int = 0
+    function: str = None
     # "route /x/<id>", "cron 7", "server-action 93", "shell".
     name: str = None
     database: str = None
@@ -49,20 +52,24 @@ class Host:
 
 def describing(host):
     """The function from a frame to its `Origin`: a closure, because it runs at every connect of an Odoo."""
-    walk, outside, new = frames.walk, frames.outside, tuple.__new__
+    walk, outside, new, origin = frames.walking(), frames.outside, tuple.__new__, Origin
+    plumbing, natives = frames.PLUMBING, opaque.Natives()
     current, active, get_ident = CURRENT.get, threading._active, threading.get_ident
     host_origin, host_database = host.origin, host.database
 
     def describe(frame, brief=False):
-        chain, module, code, line, action, channel = walk(frame, brief)
+        chain, module, shown, action, channel = walk(frame, brief)
         # Not `current_thread`, which makes an object for a thread that Python did not start.
         thread = active.get(get_ident())
         carried = current() or (thread and thread.__dict__.get(THREAD_ATTRIBUTE))
         database = host_database(thread)
         name = None
+        if shown is not None:
+            code, line = shown.f_code, shown.f_lineno
+            file, function = code.co_filename, code.co_name
         if carried:
-            if not chain:
-                module, code, line = carried.module, carried.code, carried.line
+            if shown is None:
+                _, module, file, line, function, *_ = carried
                 channel |= carried.channel & MARKS
             chain.extend(m for m in carried.chain if m not in chain)
             name = carried.name
@@ -71,8 +78,15 @@ def describing(host):
         if action and not (name and name.startswith(CRON)):
             name = action
         if not chain:
-            module, code, line = outside(frame)
+            module, file, line, function = outside(frame)
             chain.append(module)
-        return new(Origin, (tuple(chain), module, code, line, name or host_origin(), database, channel))
+        if module in plumbing or ':' in module:
+            # Native code leaves no frame: who called the plumbing may be an addon's.
+            suspects = natives()
+            if suspects:
+                chain.extend(NATIVE + suspect for suspect in suspects)
+                channel |= hints.AMBIGUOUS
+        name = name or host_origin()
+        return new(origin, (tuple(chain), module, file, line, function, name, database, channel))
 
     return describe

@@ -2,8 +2,10 @@
 
 import ctypes
 import functools
+import imaplib
 import json
 import os
+import poplib
 import smtplib
 import socket
 import struct
@@ -16,9 +18,14 @@ from email.message import EmailMessage
 import psycopg2
 import requests
 
+try:
+    import httpx
+except ImportError:  # no part of Odoo
+    httpx = None
+
 HOST = '127.0.0.1'
 TIMEOUT = 5
-PORTS = {'http': 18180, 'smtp': 18125, 'tcp': 18190, 'udp': 18191, 'postgres': 18132}
+PORTS = {'http': 18180, 'smtp': 18125, 'tcp': 18190, 'udp': 18191, 'postgres': 18132, 'imap': 18143, 'pop3': 18110}
 CHANNELS = {}
 
 # Kept open over requests, and used by `vendor_other` as well: two modules on one connection.
@@ -53,6 +60,13 @@ def by_urllib(env, operation):
         answer.read()
 
 
+if httpx is not None:
+
+    @channel
+    def by_httpx(env, operation):
+        httpx.get(url(ports(env)['http'], operation), timeout=TIMEOUT)
+
+
 @channel
 def by_keep_alive(env, operation):
     shared_session.get(url(ports(env)['http'], operation), timeout=TIMEOUT)
@@ -66,6 +80,22 @@ def by_smtp(env, operation):
     message.set_content('demonstration')
     with smtplib.SMTP(HOST, ports(env)['smtp'], timeout=TIMEOUT, local_hostname='demo') as server:
         server.send_message(message)
+
+
+@channel
+def by_imap(env, operation):
+    with imaplib.IMAP4(HOST, ports(env)['imap'], timeout=TIMEOUT) as server:
+        server.login(operation, 'demo')
+        server.select()
+
+
+@channel
+def by_pop3(env, operation):
+    server = poplib.POP3(HOST, ports(env)['pop3'], timeout=TIMEOUT)
+    server.user(operation)
+    server.pass_('demo')
+    server.stat()
+    server.quit()
 
 
 @channel

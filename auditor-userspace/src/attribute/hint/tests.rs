@@ -333,7 +333,7 @@ fn as_json(claim: &Claim) -> serde_json::Value {
         "key": claim.key, "chain": claim.chain.iter().map(|module| &**module).collect::<Vec<_>>(),
         "site": claim.site.as_deref(), "origin": claim.origin.as_deref(), "database": claim.database.as_deref(),
         "method": claim.method(), "arguments": claim.arguments(), "piece_len": claim.piece_len(),
-        "channel": claim.channel(), "generated": claim.marks.generated, "foreign": claim.marks.foreign,
+        "channel": claim.channel(), "ambiguous": claim.marks.ambiguous, "generated": claim.marks.generated, "foreign": claim.marks.foreign,
         "remote": claim.remote().map(|remote| format!("{:?}:{}", remote.octets(), remote.port)),
     })
 }

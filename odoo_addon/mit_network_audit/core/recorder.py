@@ -1,0 +1,111 @@
+# Part of Network Audit. License LGPL-3.
+"""Writes the claims of the running process: into a ring of its own, which the daemon has before the first of them.
+
+One rule for fork, exec and a restart of the daemon, and nothing in a fork handler: at a claim, if the ring is not
+this process's or the daemon is gone, make a ring, connect, go on.
+"""
+
+import sys
+import time
+
+from . import client, frames, hints, layers
+from .origin import Host, describing
+
+KNOWN_MAX = 8192
+LOCK_SECONDS = 0.05
+
+
+class _NoRing:
+    """Before the first claim: nothing is ours, so the first claim makes a ring."""
+
+    mine = b'\0'
+
+
+class Recorder:
+    """The one writer of a process and of its children, each into its own ring."""
+
+    def __init__(self, host=Host, path=None):
+        self._path = path or client.socket_path()
+        self._new_lock = client.unpatched('_thread', 'allocate_lock')
+        self._get_ident = client.unpatched('_thread', 'get_ident')
+        self._lock = self._new_lock()
+        self._holder = 0
+        self._knows_httpx = False
+        self.ring = _NoRing
+        self.link = None
+        # (frame, brief) -> Origin
+        self.describe = describing(host)
+        # (operation, key, origin, detail, port): a claim about an `Origin` that is known already.
+        self.append = self._appending()
+        # (operation, key, frame, detail, port): a claim about the code that the frame runs.
+        self.claim = self._claiming()
+
+    def _claiming(self):
+        describe, append = self.describe, self.append
+
+        def claim(operation, key, frame, detail=hints.NO_DETAIL, port=0):
+            append(operation, key, describe(frame), detail, port)
+
+        return claim
+
+    def _appending(self, monotonic_ns=time.monotonic_ns):
+        def append(operation, key, origin, detail=hints.NO_DETAIL, port=0):
+            now = monotonic_ns()
+            ring = self.ring
+            if not ring.mine[0] or now >= ring.look_at:
+                self._look(now)
+                ring = self.ring
+            known = ring.known.get(origin) or self._learn(ring, origin)
+            ring.write(now, operation, key, known, detail, port)
+
+        return append
+
+    def _learn(self, ring, origin):
+        """What an entry says about an origin: the ids of its four texts, and the byte of channel and marks."""
+        site, channel = '', origin.channel
+        if not self._knows_httpx and 'httpcore' in sys.modules:
+            # It is loaded by its first connection, and something new claims to connect.
+            self._knows_httpx = True
+            layers.wrap_httpx(self)
+        if origin.file:
+            site = frames.site(origin.module, origin.file, origin.line, origin.function)
+            channel |= hints.FOREIGN * frames.lies_elsewhere(origin.module, origin.file)
+        texts = ','.join(origin.chain), site, origin.name, origin.database
+        known = hints.IDS.pack(*[ring.intern(text) if text else 0 for text in texts]), channel
+        if len(ring.known) < KNOWN_MAX:
+            ring.known[origin] = known
+        return known
+
+    def _look(self, now):
+        """Sees to it that the ring is this process's and that the daemon has it, within some milliseconds."""
+        if self.ring is not _NoRing and not self.ring.mine[0]:
+            # A child of fork: what it inherited is its parent's, and whoever held the lock did not come along.
+            self._lock, self._holder = self._new_lock(), 0
+            self.release()
+        # A finaliser or signal handler may get here in the middle of itself, and must not wait for itself.
+        me = self._get_ident()
+        if self._holder == me or not self._lock.acquire(True, LOCK_SECONDS):
+            return
+        self._holder = me
+        try:
+            if self.ring is _NoRing:
+                ring = hints.Ring()
+                self.link = client.Link(self._path, ring.fd)
+                self.ring = ring
+            self.ring.look_at = self.link.look(now)
+        finally:
+            self._holder = 0
+            self._lock.release()
+
+    def release(self):
+        """Lets go of ring and connection, if there are any: the next claim begins anew."""
+        ring, link = self.ring, self.link
+        self.ring, self.link = _NoRing, None
+        if ring is not _NoRing:
+            link.close()
+            ring.close()
+
+    def failed(self):
+        """Counts an exception of the hook where the daemon sees it."""
+        if self.ring.mine[0]:
+            self.ring.count_failure()
