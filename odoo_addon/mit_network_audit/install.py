@@ -6,12 +6,14 @@ and who serves what comes in.
 """
 
 import contextlib
+import importlib.util
 import logging
 import os
 import sys
 
 import odoo.http
 from odoo.addons.base.models import ir_cron
+from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
 from .core import calls, carry, frames, hints, hook, layers
@@ -62,7 +64,19 @@ def install():
     except Exception:
         _logger.exception('Network Audit could not be set up: calls of this process are not named.')
         return
+    _say_if_rpc_was_dropped()
     _logger.info('Network Audit names the calls of this process (pid %s).', os.getpid())
+
+
+def _say_if_rpc_was_dropped():
+    """Since 19, RPC is a module, and a `--load` that names other modules and not this one drops it."""
+    names = config['server_wide_modules'] or ()
+    names = names.split(',') if isinstance(names, str) else names
+    if frames.OWN in names and 'rpc' not in names and importlib.util.find_spec('odoo.addons.rpc'):
+        _logger.warning(
+            'XML-RPC and JSON-RPC answer no requests without a database, because "rpc" is not loaded: '
+            'use --load=base,rpc,web,mit_network_audit'
+        )
 
 
 def _note_what_odoo_serves(recorder):

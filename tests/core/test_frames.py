@@ -45,6 +45,15 @@ class Stack(unittest.TestCase):
         exec(compile('result = go()', 'ir.actions.server(7,)', 'exec'), named_none)
         self.assertEqual(named_none['result'].action, 'server-action 7')
 
+    def test_templates_are_named_by_their_record(self):
+        base = addon('base.models.ir_qweb', '')
+        for name in (None, 'odoo.addons.base.models.ir_qweb'):
+            scope = {'go': calls('vendor.x'), 'here': here, '__name__': name}
+            exec(compile('result = go(here)', '<245>', 'exec'), scope)
+            found = scope['result']
+            self.assertEqual((found.module, found.action, found.channel), ('vendor', 'qweb 245', 0))
+        self.assertIsNot(base, scope)
+
     def test_what_looks_like_stored_code_and_is_not_has_no_record(self):
         for filename in ('ir.actions.server(93, 94)', 'xir.actions.server(93,)', 'ir.actions.server(x,)', '<string>'):
             scope = {'go': here}

@@ -19,7 +19,7 @@ DEPTH = (None,) * 256
 CHAIN_MAX = 24
 
 _PREFIX = 'odoo.addons.'
-_STORED = re.compile(r'ir\.actions\.server\((\d+),\)')
+_STORED = re.compile(r'ir\.actions\.server\((\d+),\)|<(\d+)>')
 _CACHE_MAX = 20_000
 # The parts of Python that only start other code.
 _STARTERS = frozenset(('threading', 'concurrent', 'runpy', 'multiprocessing', '__main__', 'gevent'))
@@ -72,11 +72,11 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
         """What the stack from `frame` on says; with `brief` it ends at the module that is shown.
 
         Returns the distinct modules (nearest first), the one that is shown and the frame of its call site, the stored
-        code that ran ("server-action 93"), and the highest layer above the first module with the marks of all.
+        code that ran ("server-action 93"), and the highest layer above the first module together with the marks.
         """
         chain = []
         scope = shown = shown_module = action = None
-        channel = marks = 0
+        channel = foreign = shown_mark = 0
         provisional = True  # until a module is met that is more than plumbing
         for _ in depth:
             if frame is None:
@@ -100,23 +100,32 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
                         channel = module
                 elif module not in chain and len(chain) < CHAIN_MAX:
                     chain.append(module)
+                    generated = 0
                     owner = loaded.get(scope['__name__'])
                     if owner is None or owner.__dict__ is not scope:
-                        marks |= GENERATED if frame.f_code.co_filename[:1] == '<' else FOREIGN
+                        filename = frame.f_code.co_filename
+                        if filename[:1] == '<':
+                            generated = GENERATED
+                            action = action or _stored(filename)
+                        else:
+                            foreign = FOREIGN
                     if provisional and (shown is None or module not in plumbing):
-                        shown, shown_module = frame, module
+                        shown, shown_module, shown_mark = frame, module, generated
                         provisional = module in plumbing
                         if brief and not provisional:
                             break
             frame = frame.f_back
-        return chain, shown_module, shown, action, channel | marks
+        return chain, shown_module, shown, action, channel | shown_mark | foreign
 
     return walk
 
 
 def _stored(filename):
+    """The record that code is stored in: it is in the name that Odoo compiles it under."""
     found = _STORED.fullmatch(filename)
-    return found and 'server-action ' + found[1]
+    if found is None:
+        return None
+    return f'server-action {found[1]}' if found[1] else f'qweb {found[2]}'
 
 
 def outside(frame):
