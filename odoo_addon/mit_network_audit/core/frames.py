@@ -1,8 +1,9 @@
 # Part of Network Audit. License LGPL-3.
-"""Whose code is calling: the chain of addon modules on the stack, the call site, and the stored code that ran.
+"""Whose code is calling: the addon modules on the stack, the call site, the stored code.
 
-A module is known by its frames' globals: ``odoo.addons.<module>.…``. The nearest one is often a helper (mail, IAP),
-so the whole chain of distinct modules is claimed, nearest first, and the call site is that of the module shown.
+A module is known by its frames' globals: ``odoo.addons.<module>.…``. The nearest one is often a
+helper (mail, IAP), so the whole chain of distinct modules is claimed, nearest first, and the call
+site is that of the module shown.
 """
 
 import re
@@ -41,8 +42,9 @@ _LAYERS = {
     'ldap': 'ldap',
 }
 
-# From a module's ``__name__`` to the addon that it is part of, to the number of the layer that it is, or to None for
-# other code (our own as well). A dict by name, because the hash of a code object costs more than the whole step.
+# From a module's ``__name__`` to the addon that it is part of, to the number of the layer that it
+# is, or to None for other code (our own as well). A dict by name, because the hash of a code object
+# costs more than the whole step.
 MODULES = {}
 
 
@@ -71,8 +73,9 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
     def walk(frame, brief=False):
         """What the stack from `frame` on says; with `brief` it ends at the module that is shown.
 
-        Returns the distinct modules (nearest first), the one that is shown and the frame of its call site, the stored
-        code that ran ("server-action 93"), and the highest layer above the first module together with the marks.
+        Returns the distinct modules (nearest first), the one that is shown and the frame of its
+        call site, the stored code that ran ("server-action 93"), and the highest layer above the
+        first module together with the marks.
         """
         chain = []
         scope = shown = shown_module = action = None
@@ -129,10 +132,10 @@ def _stored(filename):
 
 
 def outside(frame):
-    """For a stack without an addon: the name that stands in for a module, and file, line and function that fit it.
+    """For a stack without an addon: what stands in for a module, file, line and function.
 
-    ``odoo`` if the framework's own code is on the stack, else ``library:<package>`` for the package by which a
-    library was entered, else the outermost module of Python itself.
+    ``odoo`` if the framework's own code is on the stack, else ``library:<package>`` for the package
+    by which a library was entered, else the outermost module of Python itself.
     """
     library = standard = None
     for _ in DEPTH:
@@ -165,7 +168,7 @@ def site(module, file, line, function):
 
 def _short(path, module):
     for anchor in (f'/{module}/', '/odoo/addons/', '/site-packages/', '/dist-packages/'):
-        before, found, rest = path.rpartition(anchor)
+        _, found, rest = path.rpartition(anchor)
         if found:
             return anchor[1:] + rest if anchor.startswith(f'/{module}') else rest
     return '/'.join(path.split('/')[-3:])
