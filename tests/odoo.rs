@@ -112,15 +112,23 @@ fn threaded_gevent_and_cron_workers_name_their_modules_too() {
     drop(threaded);
 
     let scene = Scene::with(2, 1);
-    let (status, body) = scene.odoo.gevent().get("/vendor_demo/press?channel=requests&operation=from-gevent");
+    let gevent = scene.odoo.gevent();
+    // The gevent child is a program of its own, and comes later than the workers.
+    wait_for("the gevent child", || gevent.try_get("/web/health").is_ok().then_some(()));
+    let (status, body) = gevent.get("/vendor_demo/press?channel=requests&operation=from-gevent");
     assert_eq!(status, 200, "{body}");
     let seen = scene.servers.connection("from-gevent");
     check_flow(&scene, &scene.flow(&seen), &seen, &matched("requests"));
-    scene.daemon.wait_for_event("the cron's flow", |record| {
+    let is_of_cron = |record: &Value| {
+        let attribution = &record["opened"]["attribution"];
         record["class"] == "flow_ended"
-            && record["opened"]["attribution"]["label"] == "matched"
-            && record["opened"]["attribution"]["module"] == "vendor_demo"
-            && record["opened"]["attribution"]["origin"].as_str().is_some_and(|origin| origin.starts_with("cron "))
+            && attribution["label"] == "matched"
+            && attribution["module"] == "vendor_demo"
+            && attribution["origin"].as_str().is_some_and(|origin| origin.starts_with("cron "))
+    };
+    wait_for("the cron's flow", || {
+        scene.odoo.wake_crons();
+        scene.daemon.events().into_iter().find(is_of_cron)
     });
 }
 

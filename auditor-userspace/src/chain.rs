@@ -1,7 +1,7 @@
 //! Records to leaves: the one place that gives numbers, links and commits. No clock, no disk, no chance: time and salt
 //! are arguments.
 
-use auditor_common::body::{Body, SCHEMA};
+use auditor_common::body::{Body, ClockStep, SCHEMA};
 use auditor_common::merkle::{CompactRange, Complete, Hash};
 use auditor_common::record::{Entry, NO_RECORD, SALT_LEN, commit, genesis_prev, to_row};
 
@@ -13,6 +13,10 @@ pub struct Now {
     /// CLOCK_BOOTTIME, nanoseconds.
     pub boot_ns: u64,
 }
+
+/// The wall clock may part from the boot clock by this much between two records, besides 0.5 per mille of the time that
+/// passed. What is more is a step, and recorded; a verifier allows twice as much without one.
+const DRIFT_NS: u64 = 500_000_000;
 
 /// A record that has its place: what the store writes down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Chain {
     run: u32,
     epoch: u32,
     last: Now,
+    /// No record of this run has its place yet.
+    fresh: bool,
     complete: Vec<Complete>,
 }
 
@@ -45,13 +51,21 @@ impl Chain {
     /// A chain that goes on after the leaf `prev`. The run has yet to begin: see [`Chain::begin_run`].
     #[must_use]
     pub fn resume(log_tag: [u8; 16], prev: Hash, edge: CompactRange) -> Self {
-        Self { log_tag, prev, edge, run: 0, epoch: 0, last: Now::default(), complete: Vec::new() }
+        Self { log_tag, prev, edge, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
     }
 
-    /// From now on records belong to this start of the daemon; its clocks owe nothing to those before.
-    pub fn begin_run(&mut self, run: u32, at: Now) {
+    /// From now on records belong to this start of the daemon. `last_wall_ns` is the time of the record before.
+    pub fn begin_run(&mut self, run: u32, last_wall_ns: u64) {
         self.run = run;
-        self.last = at;
+        self.last = Now { wall_ns: last_wall_ns, boot_ns: 0 };
+        self.fresh = true;
+    }
+
+    /// Goes on with a run whose last record had these times.
+    pub fn resume_run(&mut self, run: u32, last: Now) {
+        self.run = run;
+        self.last = last;
+        self.fresh = false;
     }
 
     /// From now on records belong to this epoch.
@@ -59,9 +73,30 @@ impl Chain {
         self.epoch = epoch;
     }
 
-    /// Gives a record its place. Times never go back within a run: a clock that was set back stands still here.
+    /// Was the wall clock set since the last record? Then a CLOCK record must say so before another record is appended.
+    #[must_use]
+    pub fn clock_step(&self, at: Now) -> Option<ClockStep> {
+        let passed = at.boot_ns.saturating_sub(self.last.boot_ns);
+        // Between two runs only a clock that went back shows: how long nobody ran is not known.
+        let (expected, drift) = if self.fresh {
+            (self.last.wall_ns, DRIFT_NS)
+        } else {
+            (self.last.wall_ns.saturating_add(passed), DRIFT_NS + passed / 2000)
+        };
+        let back = at.wall_ns.saturating_add(drift) < expected;
+        let forth = !self.fresh && at.wall_ns > expected.saturating_add(drift);
+        (back || forth).then_some(ClockStep { before_wall_ns: expected, after_wall_ns: at.wall_ns })
+    }
+
+    /// Gives a record its place. Times never go back: a clock that was set back a little stands still here, and one that
+    /// was set back by more is told of by a CLOCK record, which alone moves the time where it is.
     pub fn append(&mut self, body: &Body, flags: u8, at: Now, salt: [u8; SALT_LEN]) -> Link {
-        self.last = Now { wall_ns: self.last.wall_ns.max(at.wall_ns), boot_ns: self.last.boot_ns.max(at.boot_ns) };
+        let wall_ns = match body {
+            Body::Clock(step) => step.after_wall_ns,
+            _ => self.last.wall_ns.max(at.wall_ns),
+        };
+        self.last = Now { wall_ns, boot_ns: self.last.boot_ns.max(at.boot_ns) };
+        self.fresh = false;
         let bytes = body.encode();
         let entry = Entry {
             kind: body.entry_type(),

@@ -79,6 +79,13 @@ pub enum Command {
         #[arg(long, value_name = "VKEY")]
         root_key: Option<String>,
     },
+    /// What `verify` starts, because damage to a file can end the process that reads it
+    #[command(hide = true)]
+    ReadLedger {
+        /// The root key to trust
+        #[arg(long, value_name = "VKEY")]
+        root_key: Option<String>,
+    },
     /// The keys that sign, and the fingerprint to pin
     Keys {
         /// One JSON object

@@ -5,6 +5,7 @@ mod keys; // who signs
 mod probe; // what loads here
 mod run; // record
 mod status; // how the daemon is doing
+mod verify; // prove the ledger
 
 use std::process::ExitCode;
 
@@ -48,7 +49,8 @@ pub fn run(cli: Cli) -> ExitCode {
             println!("auditor {}", env!("CARGO_PKG_VERSION"));
             Ok(exit::FINE)
         }
-        _ => Err(anyhow::anyhow!("not wired")),
+        Command::Verify { json, root_key } => verify::print(&places, json, root_key.as_deref()),
+        Command::ReadLedger { root_key } => verify::read(&places, root_key.as_deref()),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -15,8 +15,10 @@ pub mod account; // what was numbered, what arrived, what is missing
 pub mod chain; // record -> leaf -> tree
 pub mod key; // who signs
 pub mod store; // durable, atomically
+pub mod verify; // files -> verdict
 pub mod rollup; // sums over the records
 pub mod policy; // what an instance may ask for, and what the host decides
+pub mod report; // sums -> verdict
 pub mod pipeline; // the stages, wired
 pub mod serve; // a read-only window
 pub mod cli; // what can be typed

@@ -120,6 +120,13 @@ impl Pipeline {
         }
     }
 
+    /// Finds who is audited, and seals the beginning of the run. Whoever is told after this that the daemon is there may
+    /// rely on being seen.
+    pub fn begin(&mut self) -> anyhow::Result<()> {
+        self.turn(clock::now())?;
+        self.seal(clock::now())
+    }
+
     /// Records until `stop` is set, then stops in good order.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         let mut more = false;

@@ -259,6 +259,9 @@ impl Rollup {
             self.open.end(traffic.flow);
         }
         self.hours.line(wall_ns, &key, knowledge, |sums| {
+            if more != (0, 0) {
+                sums.operations.add(0, wall_ns, head.seq); // It goes on: seen, and no other operation.
+            }
             sums.sent += more.0;
             sums.received += more.1;
             sums.unmeasured += u64::from(ended && traffic.sent.is_none());

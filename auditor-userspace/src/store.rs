@@ -393,8 +393,16 @@ impl Store {
         if self.stopped {
             return Err(StoreError::Stopped);
         }
+        let now = now.into();
+        if let Some(step) = self.chain.clock_step(now) {
+            self.place(&Body::Clock(step), 0, now)?;
+        }
+        self.place(body, flags, now)
+    }
+
+    fn place(&mut self, body: &Body, flags: u8, now: Now) -> Result<u64, StoreError> {
         let unsynchronised = if self.synchronised { 0 } else { flag::CLOCK_UNSYNCHRONISED };
-        let link = self.chain.append(body, flags | unsynchronised, now.into(), self.salts.next()?);
+        let link = self.chain.append(body, flags | unsynchronised, now, self.salts.next()?);
         let seq = link.seq;
         self.pending.push(link);
         Ok(seq)
@@ -526,7 +534,7 @@ impl Store {
         drop(active);
         let (run, epoch, last) = (self.chain.run(), self.chain.epoch(), self.chain.last());
         self.chain = end.chain;
-        self.chain.begin_run(run, last);
+        self.chain.resume_run(run, last);
         self.chain.begin_epoch(epoch);
         self.checkpoint = end.checkpoint;
         self.durable = self.chain.size();

@@ -5,6 +5,7 @@
 
 mod daemon;
 pub mod kernel_probe;
+pub mod ledger;
 mod odoo;
 mod rpc;
 mod scene;

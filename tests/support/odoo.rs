@@ -74,6 +74,13 @@ impl Odoo {
         let _ = self.child.wait();
     }
 
+    /// Tells the cron workers that something is due; by themselves they look once a minute.
+    pub fn wake_crons(&self) {
+        let notify = format!("select pg_notify('cron_trigger', '{}')", self.database());
+        let cluster = Cluster::new(&self.installation).expect("PostgreSQL");
+        cluster.sql("postgres", &notify).expect("a notification");
+    }
+
     /// The master's process id, as the host counts.
     pub fn master(&self) -> u32 {
         let pid = self.child.id();

@@ -71,19 +71,20 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
-    socket::serve(
-        api,
-        Window {
-            records: Ledger::from(store.reader()),
-            committed: committed_watch,
-            status: Arc::clone(&status),
-            instances: Arc::clone(&instances),
-            own_uid: own_uid(),
-        },
-    )?;
+    let window = Window {
+        records: Ledger::from(store.reader()),
+        committed: committed_watch,
+        status: Arc::clone(&status),
+        instances: Arc::clone(&instances),
+        own_uid: own_uid(),
+    };
     let finder = Finder::new(config.scope.clone());
+    let mut pipeline =
+        Pipeline::new(Parts { probe, ring, store, handover, finder, instances, status, committed, digests });
+    pipeline.begin()?;
+    socket::serve(api, window)?;
     tracing::info!(state = %config.places.state.display(), run = %config.places.run.display(), "recording");
-    Pipeline::new(Parts { probe, ring, store, handover, finder, instances, status, committed, digests }).run(&stop)?;
+    pipeline.run(&stop)?;
     drop(fs::remove_file(config.places.api_socket()));
     Ok(exit::FINE)
 }

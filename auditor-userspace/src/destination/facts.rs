@@ -39,8 +39,9 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Word;
 use crate::catalogue::pattern::HostPattern;
 
-/// At most this many settings and modules of one database are kept; more are counted.
-pub const CLAIMS_MAX: usize = 10_000;
+/// At most this many settings, and as many modules, of one instance are kept; more are counted. Every line of a report is
+/// compared with them.
+pub const CLAIMS_MAX: usize = 2_000;
 
 /// Something that configuration names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

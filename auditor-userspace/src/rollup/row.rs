@@ -138,10 +138,24 @@ impl Key {
         self.name().map(str::to_owned).or_else(|| self.remote.map(|(address, _)| network(address)))
     }
 
-    /// The best name. A look-up's answer comes before what the client wrote, and a claim comes last.
+    /// How the name that is shown became known.
+    #[must_use]
+    pub fn named_by(&self) -> Option<&'static str> {
+        self.best().map(|name| match name.source {
+            NameSource::Dns => "dns",
+            NameSource::Sni => "sni",
+            NameSource::Claim => "claim",
+        })
+    }
+
     fn name(&self) -> Option<&str> {
+        self.best().map(|name| &*name.text)
+    }
+
+    /// The best name. A look-up's answer comes before what the client wrote, and a claim comes last.
+    fn best(&self) -> Option<&Name> {
         let sni = |name: &Name| self.names.iter().any(|it| it.source == NameSource::Sni && it.text == name.text);
-        self.names.iter().max_by_key(|name| (name.source, sni(name))).map(|name| &*name.text)
+        self.names.iter().max_by_key(|name| (name.source, sni(name)))
     }
 }
 
@@ -187,7 +201,10 @@ impl Other {
     /// What remains of this key.
     #[must_use]
     pub fn of(key: &Key, knowledge: &Knowledge) -> Self {
-        let found = key.destination(knowledge);
+        Self::with(key, key.destination(knowledge))
+    }
+
+    fn with(key: &Key, found: Option<Destination<'_>>) -> Self {
         Self {
             instance: Arc::clone(&key.instance),
             class: found.map(|found| found.place.class()),
@@ -221,8 +238,9 @@ impl<'a> Row<'a> {
     /// A line, with its class as it is known now.
     #[must_use]
     pub fn of(hour_ns: u64, key: &'a Key, sums: &'a Sums, knowledge: &'a Knowledge) -> Self {
-        let place = key.destination(knowledge).map(|found| found.place);
-        Self { hour_ns, key: Some(key), about: Other::of(key, knowledge), place, sums }
+        let found = key.destination(knowledge);
+        let place = found.map(|found| found.place);
+        Self { hour_ns, key: Some(key), about: Other::with(key, found), place, sums }
     }
 
     /// What was folded.

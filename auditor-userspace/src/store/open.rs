@@ -69,8 +69,11 @@ impl Store {
             // The crash was between commit and head file.
             head.write(checkpoint)?;
         }
-        let run = end.last.map_or(1, |entry| entry.run + 1);
-        end.chain.begin_run(run, options.now);
+        // A ledger that has just begun is in its first run already.
+        if let Some(last) = end.last {
+            end.chain.begin_run(last.run + 1, last.wall_ns);
+        }
+        let run = end.chain.run();
         let previous = end.previous;
         let unsealed = end.chain.size() - end.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
         let mut store = Self::assemble(state, keys, end, head, options);
@@ -292,6 +295,7 @@ fn recover_body(origin: &Origin, found: Option<(u64, merkle::Hash)>, head: &Head
 /// Opens the newest segment and follows its rows from the newest checkpoint to the end.
 pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8; 16]) -> Result<End, StoreError> {
     let path = segment_path(folder, first);
+    segment::refuse_newer(&path)?;
     let db = match segment::open(folder, first) {
         Ok(db) => db,
         Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
@@ -411,7 +415,7 @@ fn begin(
     let key = Signer::load(&KeyPaths::new(state).epoch(incarnation, 0))?;
     let log_tag = origin.tag(node.root.public());
     let mut chain = Chain::new(log_tag);
-    chain.begin_run(1, options.now);
+    chain.begin_run(1, 0);
     let mut salts = super::Salts::default();
     let genesis = Body::Genesis {
         version: options.version.clone(),
@@ -439,14 +443,13 @@ fn begin(
         super::append::write(db, path, &batch)
     })?;
     head.write(&checkpoint)?;
-    let last = Row::parse(&links[links.len() - 1].row).ok().map(|row| Entry { run: 0, ..row.entry });
     let end = End {
         db,
         first: 0,
         chain,
         checkpoint: Some(checkpoint),
         segment_wall_ns: options.now.wall_ns,
-        last,
+        last: None,
         previous: PreviousRun::None,
     };
     Ok(Ledger { keys, end })

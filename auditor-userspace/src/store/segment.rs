@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use auditor_common::origin::Origin;
-use redb::{Database, TableError};
+use redb::{Database, ReadableDatabase as _, TableError};
 
 use super::StoreError;
 use super::schema::{
     CHECKPOINTS, EPOCHS, Edge, META, META_ORIGIN, META_SCHEMA, META_SEALED, META_START, ROWS, STORE_SCHEMA, TILES,
     parse_segment_name, segment_path,
 };
+use super::snapshot::Snapshot;
 
 /// Memory that a writer's page cache may take.
 const CACHE: usize = 64 << 20;
@@ -73,6 +74,20 @@ pub(super) fn create_with(
     fs::rename(&draft, &path).map_err(io("add a segment to"))?;
     sync_folder(folder)?;
     Ok(db)
+}
+
+/// Refuses a segment of a newer version before anything could be written to it.
+pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
+    let found = || -> Option<u32> {
+        let db = Snapshot::take(path).ok()?.open(1 << 20).ok()?;
+        let meta = db.begin_read().ok()?.open_table(META).ok()?;
+        let value = meta.get(META_SCHEMA).ok()??;
+        value.value().try_into().map(u32::from_be_bytes).ok()
+    };
+    match found() {
+        Some(found) if found > STORE_SCHEMA => Err(StoreError::NewerSchema { found, known: STORE_SCHEMA }),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a segment to go on writing it. redb repairs what a crash left behind; what it cannot repair is `Corrupt`.

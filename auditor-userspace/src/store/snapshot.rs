@@ -9,21 +9,22 @@
 //!
 //! The header's god byte and its bits are redb's documented file format, version 4 (docs/design.md, "Database header").
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{BackendError, Builder, ConcurrencyMode, ReadOnlyDatabase, StorageBackend};
+use redb::{BackendError, Builder, ConcurrencyMode, Database, ReadOnlyDatabase, StorageBackend};
 
 use super::StoreError;
 
 const HEADER_LEN: usize = 4096;
 const GOD_BYTE: usize = 9;
-const PRIMARY_BIT: u8 = 1;
 const RECOVERY_REQUIRED: u8 = 2;
-const TWO_PHASE_COMMIT: u8 = 4;
 
 /// One committed state of a segment file.
 #[derive(Debug)]
@@ -63,19 +64,6 @@ impl Snapshot {
         self.header[GOD_BYTE] & RECOVERY_REQUIRED != 0
     }
 
-    /// The commit before the newest one, where that can be the last good one: a power cut can tear the newest commit
-    /// of a file that was not closed, and redb goes back to the one before when it opens such a file.
-    #[must_use]
-    pub fn before(&self) -> Option<Self> {
-        if !self.is_unclean() || self.header[GOD_BYTE] & TWO_PHASE_COMMIT != 0 {
-            return None;
-        }
-        let mut header = self.header;
-        header[GOD_BYTE] ^= PRIMARY_BIT;
-        let file = self.file.try_clone().ok()?;
-        Some(Self { path: self.path.clone(), header, len: self.len, file })
-    }
-
     /// Opens the state for reading, with at most this many bytes of cache.
     pub fn open(&self, cache: usize) -> Result<ReadOnlyDatabase, StoreError> {
         let io = |source| StoreError::Io { doing: "read", path: self.path.clone(), source };
@@ -89,6 +77,19 @@ impl Snapshot {
             .set_concurrency_mode(ConcurrencyMode::SingleWriter)
             .open_read_only_with_backend(backend)
             .map_err(|error| StoreError::of_redb(&self.path, error))
+    }
+}
+
+impl Snapshot {
+    /// Opens the state as redb would after a crash: with its own repair, which goes back by one commit if a power cut
+    /// tore the newest. What it writes stays in memory.
+    pub fn repaired(&self, cache: usize) -> Result<Database, StoreError> {
+        let io = |source| StoreError::Io { doing: "read", path: self.path.clone(), source };
+        let file = self.file.try_clone().map_err(io)?;
+        let frozen = Frozen { header: self.header, len: self.len, file };
+        let backend = Overlay { below: frozen, state: Mutex::new(Written { len: self.len, pages: BTreeMap::new() }) };
+        let opened = Builder::new().set_cache_size(cache).create_with_backend(backend);
+        opened.map_err(|error| StoreError::of_redb(&self.path, error))
     }
 }
 
@@ -148,6 +149,91 @@ impl StorageBackend for Frozen {
 
     fn query_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
         Ok(false)
+    }
+}
+
+#[derive(Debug)]
+struct Written {
+    len: u64,
+    pages: BTreeMap<u64, Box<[u8; HEADER_LEN]>>,
+}
+
+/// A frozen file with changes that nobody but this process sees.
+#[derive(Debug)]
+struct Overlay {
+    below: Frozen,
+    state: Mutex<Written>,
+}
+
+impl Overlay {
+    fn state(&self) -> MutexGuard<'_, Written> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page of the file as it was; what lies beyond its end is zero.
+    fn page_below(&self, page: u64) -> io::Result<Box<[u8; HEADER_LEN]>> {
+        let mut content = Box::new([0; HEADER_LEN]);
+        let at = page * HEADER_LEN as u64;
+        let there = self.below.len.saturating_sub(at).min(HEADER_LEN as u64) as usize;
+        self.below.read(at, &mut content[..there])?;
+        Ok(content)
+    }
+
+    /// Calls `with` for each piece of `at..at + len` that lies in one page: page, range within it, range within the whole.
+    fn pieces(
+        at: u64,
+        len: usize,
+        mut with: impl FnMut(u64, Range<usize>, Range<usize>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut done = 0;
+        while done < len {
+            let (page, from) = ((at + done as u64) / HEADER_LEN as u64, (at + done as u64) as usize % HEADER_LEN);
+            let count = (HEADER_LEN - from).min(len - done);
+            with(page, from..from + count, done..done + count)?;
+            done += count;
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for Overlay {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.state().len)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.state();
+        if offset + out.len() as u64 > state.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Self::pieces(offset, out.len(), |page, within, whole| {
+            match state.pages.get(&page) {
+                Some(content) => out[whole].copy_from_slice(&content[within]),
+                None => out[whole].copy_from_slice(&self.page_below(page)?[within]),
+            }
+            Ok(())
+        })
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.state().len = len;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, content: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        Self::pieces(offset, content.len(), |page, within, whole| {
+            let kept = match state.pages.entry(page) {
+                Entry::Occupied(kept) => kept.into_mut(),
+                Entry::Vacant(place) => place.insert(self.page_below(page)?),
+            };
+            kept[within].copy_from_slice(&content[whole]);
+            Ok(())
+        })
     }
 }
 

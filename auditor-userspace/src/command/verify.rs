@@ -1,0 +1,39 @@
+//! `auditor verify`, and the process that it starts to read.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+use auditor_common::note::VerifierKey;
+
+use crate::config::Places;
+use crate::verify::{Request, child, in_child};
+
+/// Verifies the ledger in a process of its own, and prints what that found.
+pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> anyhow::Result<u8> {
+    // A key that cannot be read is the caller's to correct, before anything is started.
+    let _ = parse(root_key)?;
+    let program = std::env::current_exe().context("cannot find this program to start it again")?;
+    let mut command = Command::new(program);
+    command.arg("--state-dir").arg(&places.state).arg("read-ledger");
+    if let Some(root_key) = root_key {
+        command.arg("--root-key").arg(root_key);
+    }
+    let report = in_child(command, &mut |_| {})?;
+    if as_json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{}", report.to_text());
+    }
+    Ok(report.exit())
+}
+
+/// Reads the ledger, and says line by line how far it is.
+pub(super) fn read(places: &Places, root_key: Option<&str>) -> anyhow::Result<u8> {
+    let request = Request { state: places.state.clone(), pinned: parse(root_key)?, incarnation: None };
+    Ok(child(&request))
+}
+
+fn parse(root_key: Option<&str>) -> anyhow::Result<Option<VerifierKey>> {
+    let parsed = root_key.map(VerifierKey::parse).transpose();
+    parsed.context("--root-key: give the whole line that `auditor keys` prints after \"root\"")
+}

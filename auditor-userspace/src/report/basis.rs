@@ -1,0 +1,120 @@
+//! Everything a report is made of.
+
+use crate::destination::Knowledge;
+use crate::policy::Policies;
+use crate::rollup::Rollup;
+use crate::rollup::row::Tally;
+
+/// A day, nanoseconds.
+pub const DAY_NS: u64 = 24 * 3_600_000_000_000;
+
+/// What is asked, and what is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// Whose report; `None` for all instances of the host.
+    pub instance: Option<&'a str>,
+    /// CLOCK_REALTIME nanoseconds.
+    pub now_ns: u64,
+    /// How far back, nanoseconds: [`DAY_NS`] unless somebody asks for more.
+    pub window_ns: u64,
+    /// The records.
+    pub rollup: &'a Rollup,
+    /// What explains them.
+    pub knowledge: &'a Knowledge,
+    /// What was asked for, decided and acknowledged.
+    pub policies: &'a Policies,
+    /// What the host says of itself.
+    pub host: &'a Host,
+    /// The newest checkpoint, as the signed note.
+    pub checkpoint: Option<&'a str>,
+}
+
+/// What the store's own verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is proven.
+    Intact,
+    /// Something is not, and what.
+    Violated(String),
+}
+
+/// The nightly verification of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// The last time it ran to its end, CLOCK_REALTIME nanoseconds, and what it found.
+    pub last: Option<(u64, Outcome)>,
+    /// How many records the store had then.
+    pub size: u64,
+    /// Signed records that are missing: the store was behind its head.
+    pub missing: u64,
+    /// Where that is recorded.
+    pub missing_seq: u64,
+}
+
+/// Traffic of the auditor's own sockets, measured in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// Where to.
+    pub endpoint: String,
+    /// Somebody configured it: a witness, a timestamp service.
+    pub configured: bool,
+    /// How often, and when.
+    pub tally: Tally,
+}
+
+/// Something that no ordinary Odoo does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guarded {
+    /// A raw socket of an Internet family.
+    RawSocket,
+    /// A packet socket.
+    PacketSocket,
+    /// A socket taken from another process (`pidfd_getfd`).
+    StolenDescriptor,
+    /// A debugger attached, from inside the instance.
+    Ptrace,
+}
+
+impl Guarded {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RawSocket, Self::PacketSocket, Self::StolenDescriptor, Self::Ptrace];
+
+    /// As a word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::RawSocket => "raw_socket",
+            Self::PacketSocket => "packet_socket",
+            Self::StolenDescriptor => "stolen_descriptor",
+            Self::Ptrace => "ptrace",
+        }
+    }
+}
+
+/// The guard's records of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What.
+    pub what: Guarded,
+    /// Which Odoo.
+    pub instance: String,
+    /// How often, and when.
+    pub tally: Tally,
+}
+
+/// What the host says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// The store's own verification.
+    pub verification: Verification,
+    /// Since when this host records, CLOCK_REALTIME nanoseconds.
+    pub recording_since_ns: u64,
+    /// The auditor's own traffic within the window.
+    pub egress: Vec<Egress>,
+    /// What the guard saw within the window.
+    pub guards: Vec<Guard>,
+    /// Why this host sees less than it could: a sentence of `auditor probe`.
+    pub missing_tier: Option<String>,
+    /// The root key's private half is still on this machine.
+    pub root_key_here: bool,
+}

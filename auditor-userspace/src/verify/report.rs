@@ -1,0 +1,161 @@
+//! Verdicts for people and for programs.
+
+use std::fmt::Write as _;
+
+use auditor_common::verify::{Answer, Finding, Question, Standing, Verdict, exit};
+use serde_json::{Value, json};
+
+/// What became of a verification: one verdict for each ledger of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// In the order of the incarnations.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Report {
+    /// A report.
+    #[must_use]
+    pub fn new(verdicts: Vec<Verdict>) -> Self {
+        Self { verdicts }
+    }
+
+    /// The exit code: of several ledgers, that of the worst.
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        super::worst(self.verdicts.iter().map(Verdict::exit))
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let ledgers: Vec<Value> = self.verdicts.iter().map(to_json).collect();
+        json!({"exit": self.exit(), "ledgers": ledgers})
+    }
+
+    /// Reads what [`Report::to_json`] wrote.
+    #[must_use]
+    pub fn from_json(value: &Value) -> Option<Self> {
+        value["ledgers"].as_array()?.iter().map(from_json).collect::<Option<_>>().map(Self::new)
+    }
+
+    /// For people: a summary, and the six answers.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for verdict in &self.verdicts {
+            let _ = writeln!(text, "{}: {}", verdict.origin, verdict.summary());
+            for question in Question::ALL {
+                let Answer { standing, sentence } = verdict.answer(question);
+                let _ = writeln!(text, "  {:<12} {:<10}  {sentence}", question.word(), standing.word());
+            }
+            if verdict.unsealed > 0 {
+                let _ = writeln!(text, "  {} records after the newest seal are not signed yet", verdict.unsealed);
+            }
+            for gap in verdict.gaps.iter().take(20) {
+                let _ = writeln!(text, "  gap: {gap}");
+            }
+            if verdict.gap_count > 20 {
+                let _ = writeln!(text, "  … and {} more gaps", verdict.gap_count - 20);
+            }
+        }
+        text
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn to_json(verdict: &Verdict) -> Value {
+    let answers: serde_json::Map<String, Value> = Question::ALL
+        .into_iter()
+        .map(|question| {
+            let Answer { standing, sentence } = verdict.answer(question);
+            (question.word().to_owned(), json!({"standing": standing.word(), "sentence": sentence}))
+        })
+        .collect();
+    let finding = verdict.finding.as_ref().map(|finding| match finding {
+        Finding::Violated { question, record, sentence } => {
+            json!({"kind": "violated", "question": question.word(), "record": record, "sentence": sentence})
+        }
+        Finding::Unknown { sentence } => json!({"kind": "unknown", "sentence": sentence}),
+    });
+    json!({
+        "origin": verdict.origin,
+        "exit": verdict.exit(),
+        "summary": verdict.summary(),
+        "answers": answers,
+        "finding": finding,
+        "records": verdict.records,
+        "size": verdict.size,
+        "root": hex(&verdict.root),
+        "sealed_wall_ns": verdict.sealed_wall_ns,
+        "unsealed": verdict.unsealed,
+        "gaps": verdict.gaps,
+        "gap_count": verdict.gap_count,
+        "pinned": verdict.pinned,
+    })
+}
+
+fn from_json(value: &Value) -> Option<Verdict> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let answer = |question: Question| {
+        let answer = &value["answers"][question.word()];
+        let standing = [Standing::Proven, Standing::NotProven, Standing::Violated]
+            .into_iter()
+            .find(|standing| answer["standing"] == standing.word())?;
+        Some(Answer::new(standing, text(&answer["sentence"])?))
+    };
+    let answers: Vec<Answer> = Question::ALL.into_iter().map(answer).collect::<Option<_>>()?;
+    let finding = match &value["finding"] {
+        Value::Null => None,
+        finding if finding["kind"] == "unknown" => Some(Finding::Unknown { sentence: text(&finding["sentence"])? }),
+        finding => Some(Finding::Violated {
+            question: Question::ALL.into_iter().find(|question| finding["question"] == question.word())?,
+            record: finding["record"].as_u64(),
+            sentence: text(&finding["sentence"])?,
+        }),
+    };
+    let root = value["root"].as_str()?;
+    let root: Vec<u8> =
+        (0..32).map(|i| u8::from_str_radix(root.get(2 * i..2 * i + 2)?, 16).ok()).collect::<Option<_>>()?;
+    Some(Verdict {
+        origin: text(&value["origin"])?,
+        answers: answers.try_into().ok()?,
+        finding,
+        records: value["records"].as_u64()?,
+        size: value["size"].as_u64()?,
+        root: root.try_into().ok()?,
+        sealed_wall_ns: value["sealed_wall_ns"].as_u64()?,
+        unsealed: value["unsealed"].as_u64()?,
+        gaps: value["gaps"].as_array()?.iter().map(text).collect::<Option<_>>()?,
+        gap_count: value["gap_count"].as_u64()?,
+        pinned: value["pinned"].as_bool()?,
+    })
+}
+
+/// The report of a reader that ended in the middle of a segment.
+pub(super) fn of_a_crash(segment: Option<&str>, end: &str) -> Report {
+    let place = segment.unwrap_or("the state folder");
+    let sentence = format!("the segment {place} cannot be read: the reader {end}");
+    let mut answers = Question::ALL.map(|_| Answer::new(Standing::NotProven, sentence.clone()));
+    answers[Question::Integrity as usize] = Answer::new(Standing::Violated, sentence.clone());
+    let verdict = Verdict {
+        origin: place.to_owned(),
+        answers,
+        finding: Some(Finding::Violated { question: Question::Integrity, record: None, sentence }),
+        records: 0,
+        size: 0,
+        root: auditor_common::merkle::empty(),
+        sealed_wall_ns: 0,
+        unsealed: 0,
+        gaps: vec![],
+        gap_count: 0,
+        pinned: false,
+    };
+    debug_assert_eq!(verdict.exit(), exit::TAMPERED);
+    Report::new(vec![verdict])
+}

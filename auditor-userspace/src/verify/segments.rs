@@ -1,0 +1,279 @@
+//! Rows and checkpoints out of the segment files, in their order, into the verifier.
+
+use std::path::Path;
+
+use auditor_common::epoch::SignedEpoch;
+use auditor_common::verify::{Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableDefinition, TableError};
+
+use super::{Progress, VerifyError};
+use crate::key;
+use crate::store::schema::{
+    CHECKPOINTS, EPOCHS, Edge, META, META_SCHEMA, META_START, ROWS, STORE_SCHEMA, segment_path,
+};
+use crate::store::snapshot::Snapshot;
+use crate::store::{StoreError, list_segments};
+
+/// Memory for pages: what is read once need not be kept.
+const CACHE: usize = 8 << 20;
+/// How often the newest segment is read again when the daemon has gone on while it was read.
+const ATTEMPTS: u32 = 5;
+/// Records between two words about progress.
+const STRIDE: u64 = 65_536;
+
+/// The epoch notes of a ledger, wherever they lie, in their order.
+pub(super) fn epochs(
+    state: &Path,
+    folder: &Path,
+    incarnation: u32,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<SignedEpoch>, Finding> {
+    let unknown = |sentence: String| Finding::Unknown { sentence };
+    let mut notes = key::read_epochs(state, incarnation).map_err(|error| unknown(error.to_string()))?;
+    for first in list_segments(folder).map_err(|error| unknown(error.to_string()))? {
+        let path = segment_path(folder, first);
+        progress(Progress::Segment { path: path.clone(), first });
+        let found = Snapshot::take(&path).and_then(|snapshot| in_segment(&snapshot, &path));
+        notes.extend(found.map_err(|error| unreadable(&path, &error))?);
+    }
+    notes.sort_by_key(|note| note.epoch.epoch);
+    notes.dedup();
+    Ok(notes)
+}
+
+fn in_segment(snapshot: &Snapshot, path: &Path) -> Result<Vec<SignedEpoch>, StoreError> {
+    let db = snapshot.open(CACHE)?;
+    let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
+    let mut notes = Vec::new();
+    let Some(table) = table(&txn, path, EPOCHS)? else { return Ok(notes) };
+    for note in table.iter().map_err(|error| StoreError::of_redb(path, error))? {
+        let (_, bytes) = note.map_err(|error| StoreError::of_redb(path, error))?;
+        let note = SignedEpoch::parse(bytes.value());
+        notes.push(note.map_err(|error| StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() })?);
+    }
+    Ok(notes)
+}
+
+/// Reads a ledger's segments and says what they are worth.
+pub(super) fn read(
+    folder: &Path,
+    firsts: &[u64],
+    identity: Identity,
+    evidence: Evidence,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Verdict, VerifyError> {
+    let Some(first) = firsts.first().copied() else {
+        let mut verifier = Verifier::new(identity, Start::genesis(), evidence);
+        verifier.give_up(Finding::Violated {
+            question: Question::Tail,
+            record: Some(0),
+            sentence: format!("there is no segment in {}", folder.display()),
+        });
+        return Ok(verifier.finish());
+    };
+    let start = match start(&segment_path(folder, first), first) {
+        Ok(start) => start,
+        Err(Stop::Io(error)) => return Err(error),
+        Err(Stop::Finding(finding)) => {
+            let mut verifier = Verifier::new(identity, Start::genesis(), evidence);
+            verifier.give_up(finding);
+            return Ok(verifier.finish());
+        }
+    };
+    let mut verifier = Verifier::new(identity, start, evidence);
+    for (at, first) in firsts.iter().enumerate() {
+        let path = segment_path(folder, *first);
+        progress(Progress::Segment { path: path.clone(), first: *first });
+        let is_newest = at + 1 == firsts.len();
+        match segment(&path, verifier.clone(), is_newest, progress) {
+            Ok(after) => verifier = *after,
+            Err(Failed { verifier: mut failed, stop: Stop::Finding(finding) }) => {
+                failed.give_up(finding);
+                return Ok(failed.finish());
+            }
+            Err(Failed { stop: Stop::Io(error), .. }) => return Err(error),
+        }
+    }
+    Ok(verifier.finish())
+}
+
+enum Stop {
+    Io(VerifyError),
+    Finding(Finding),
+}
+
+struct Failed {
+    verifier: Box<Verifier>,
+    stop: Stop,
+}
+
+fn unreadable(path: &Path, error: &StoreError) -> Finding {
+    match error {
+        StoreError::NewerSchema { .. } => Finding::Unknown { sentence: error.to_string() },
+        error => Finding::Violated {
+            question: Question::Integrity,
+            record: None,
+            sentence: format!("the segment {} cannot be read: {error}", path.display()),
+        },
+    }
+}
+
+impl Stop {
+    fn of(path: &Path, error: StoreError) -> Self {
+        match error {
+            StoreError::Io { path, source, .. } => Self::Io(VerifyError::Io { path, source }),
+            error => Self::Finding(unreadable(path, &error)),
+        }
+    }
+}
+
+/// Where the first segment that is kept says that it begins.
+fn start(path: &Path, first: u64) -> Result<Start, Stop> {
+    if first == 0 {
+        return Ok(Start::genesis());
+    }
+    let read = || {
+        let db = Snapshot::take(path)?.open(CACHE)?;
+        let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
+        let corrupt =
+            || StoreError::Corrupt { path: path.to_owned(), detail: "it does not say where it begins".to_owned() };
+        let meta = table(&txn, path, META)?.ok_or_else(corrupt)?;
+        let start = meta.get(META_START).map_err(|error| StoreError::of_redb(path, error))?;
+        let edge = start.and_then(|start| Edge::parse(start.value())).ok_or_else(corrupt)?;
+        if edge.range.size() == first { Ok(Start { range: edge.range }) } else { Err(corrupt()) }
+    };
+    read().map_err(|error| Stop::of(path, error))
+}
+
+/// Reads one segment. The newest one may be written while it is read, or may have been left by a crash: then what does
+/// not fit is looked at again, in a newer state or in the last commit but one, before it is called anything.
+fn segment(
+    path: &Path,
+    before: Verifier,
+    is_newest: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Box<Verifier>, Failed> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let snapshot = match Snapshot::take(path) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Err(Failed { verifier: Box::new(before), stop: Stop::of(path, error) }),
+        };
+        let failed = match state(&snapshot, path, before.clone(), is_newest, progress) {
+            Ok(verifier) => return Ok(verifier),
+            Err(failed) => failed,
+        };
+        if !is_newest {
+            return Err(failed);
+        }
+        if attempt < ATTEMPTS && !snapshot.is_current() {
+            continue;
+        }
+        // A commit that a power cut tore was not acknowledged: redb, when it opens such a file, goes back to the one
+        // before. If that one fits, and has all that was released, the daemon goes on from there, and so do we.
+        if !snapshot.is_unclean() {
+            return Err(failed);
+        }
+        let repaired = snapshot
+            .repaired(CACHE)
+            .map_err(|error| Stop::of(path, error))
+            .and_then(|db| read_state(&db, path, Box::new(before), is_newest, progress).map_err(|failed| failed.stop));
+        return repaired.map_err(|_| failed);
+    }
+}
+
+/// Reads one committed state of a segment.
+fn state(
+    snapshot: &Snapshot,
+    path: &Path,
+    verifier: Verifier,
+    is_newest: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Box<Verifier>, Failed> {
+    let verifier = Box::new(verifier);
+    match snapshot.open(CACHE) {
+        Ok(db) => read_state(&db, path, verifier, is_newest, progress),
+        Err(error) => Err(Failed { verifier, stop: Stop::of(path, error) }),
+    }
+}
+
+fn read_state(
+    db: &impl ReadableDatabase,
+    path: &Path,
+    mut verifier: Box<Verifier>,
+    is_newest: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Box<Verifier>, Failed> {
+    match rows(db, path, &mut verifier, progress) {
+        // The end of the newest segment is the end of the ledger: whether it fits belongs to this state.
+        Ok(()) if is_newest => match verifier.clone().finish().finding {
+            Some(finding) => Err(Failed { verifier, stop: Stop::Finding(finding) }),
+            None => Ok(verifier),
+        },
+        Ok(()) => Ok(verifier),
+        Err(stop) => Err(Failed { verifier, stop }),
+    }
+}
+
+fn rows(
+    db: &impl ReadableDatabase,
+    path: &Path,
+    verifier: &mut Verifier,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), Stop> {
+    let redb = |error: redb::Error| Stop::of(path, StoreError::of_redb(path, error));
+    let txn = db.begin_read().map_err(|error| redb(error.into()))?;
+    known_schema(&txn, path).map_err(|error| Stop::of(path, error))?;
+    let notes = table(&txn, path, CHECKPOINTS).map_err(|error| Stop::of(path, error))?;
+    let mut notes = match &notes {
+        Some(notes) => Some(notes.iter().map_err(|error| redb(error.into()))?),
+        None => None,
+    };
+    let mut next_note = || match notes.as_mut().and_then(Iterator::next) {
+        Some(Ok((size, note))) => Ok(Some((size.value(), note))),
+        Some(Err(error)) => Err(redb(error.into())),
+        None => Ok(None),
+    };
+    let mut note = next_note()?;
+    let rows = table(&txn, path, ROWS).map_err(|error| Stop::of(path, error))?;
+    if let Some(rows) = rows {
+        for row in rows.iter().map_err(|error| redb(error.into()))? {
+            let (key, bytes) = row.map_err(|error| redb(error.into()))?;
+            verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
+            while let Some((size, bytes)) = note.take_if(|(size, _)| *size <= verifier.next()) {
+                verifier.checkpoint(size, bytes.value()).map_err(Stop::Finding)?;
+                note = next_note()?;
+            }
+            if verifier.next().is_multiple_of(STRIDE) {
+                progress(Progress::Records(verifier.next()));
+            }
+        }
+    }
+    match note {
+        Some((size, bytes)) => verifier.checkpoint(size, bytes.value()).map_err(Stop::Finding),
+        None => Ok(()),
+    }
+}
+
+fn known_schema(txn: &ReadTransaction, path: &Path) -> Result<(), StoreError> {
+    let corrupt =
+        || StoreError::Corrupt { path: path.to_owned(), detail: "it does not say which layout it has".to_owned() };
+    let meta = table(txn, path, META)?.ok_or_else(corrupt)?;
+    let value = meta.get(META_SCHEMA).map_err(|error| StoreError::of_redb(path, error))?.ok_or_else(corrupt)?;
+    let found = value.value().try_into().map(u32::from_be_bytes).map_err(|_| corrupt())?;
+    if found > STORE_SCHEMA { Err(StoreError::NewerSchema { found, known: STORE_SCHEMA }) } else { Ok(()) }
+}
+
+/// A table, if the segment has it.
+fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
+    txn: &ReadTransaction,
+    path: &Path,
+    definition: TableDefinition<K, V>,
+) -> Result<Option<redb::ReadOnlyTable<K, V>>, StoreError> {
+    match txn.open_table(definition) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(StoreError::of_redb(path, error)),
+    }
+}
