@@ -37,7 +37,7 @@ pub fn listens(sock: Sock) {
             netns: port.netns,
             protocol: tcp::PROTOCOL,
             family: sock.family(),
-            ..table::EMPTY
+            ..table::empty()
         };
         table::insert(cookie, &socket);
         table::find(cookie)
@@ -112,7 +112,7 @@ fn arrived(sock: Sock) {
         netns,
         protocol: tcp::PROTOCOL,
         family: sock.family(),
-        ..table::EMPTY
+        ..table::empty()
     };
     table::insert(cookie, &socket);
     let flags = flag::INTERRUPT | flag::INBOUND | audited::flags_of(owner.tgid);
@@ -126,7 +126,7 @@ fn arrived(sock: Sock) {
 #[inline(never)]
 pub fn tell(head: &Head, sock: Sock, key: &SocketKey, with_remote: bool) {
     let key = *key;
-    let (local, remote) = (sock.local(), if with_remote { sock.remote() } else { table::EMPTY.remote });
+    let (local, remote) = (sock.local(), if with_remote { sock.remote() } else { kernel::nobody() });
     let (protocol, family) = (sock.protocol(), sock.family());
     emit::event(head, Wake::Batch, |header| Established { header, key, local, remote, protocol, family, _pad: 0 });
 }

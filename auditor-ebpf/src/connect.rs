@@ -66,7 +66,7 @@ pub fn flow_began(
             netns,
             protocol: subject.protocol,
             family: subject.family,
-            ..table::EMPTY
+            ..table::empty()
         };
         table::insert(subject.cookie, &socket);
         (SocketKey { cookie: subject.cookie, generation: 0, netns }, table::Previous { sent: 0, received: 0 })

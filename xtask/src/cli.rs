@@ -35,6 +35,12 @@ enum Task {
     },
     /// Stop what `up --detach` left running
     Down,
+    /// The command line of the daemon that `up` started: auditor events, auditor verify, …
+    Auditor {
+        /// What to ask it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run all tests, or those whose names contain FILTER, and count them
     Test {
         /// A part of the tests' names
@@ -111,6 +117,7 @@ impl Arguments {
             Task::Doctor => Ok(exit(doctor::run())),
             Task::Up { port, detach } => up::up(port, detach).map(|()| ExitCode::SUCCESS),
             Task::Down => up::down().map(|()| ExitCode::SUCCESS),
+            Task::Auditor { arguments } => match up::auditor(&arguments)? {},
             Task::Test { filter } => Ok(exit(test::run(filter.as_deref())?.is_good())),
             Task::Ci => {
                 check::everything()?;
