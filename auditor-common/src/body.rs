@@ -128,7 +128,7 @@ pub struct FlowOpened {
     pub protocol: u16,
     /// Keys 6 and 7.
     pub remote: Endpoint,
-    /// Keys 8 and 9; `None` where it was not known yet.
+    /// Key 8; `None` where it was not known yet.
     pub local: Option<Endpoint>,
     /// Key 10. Socket cookie.
     pub cookie: u64,

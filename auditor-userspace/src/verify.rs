@@ -90,12 +90,20 @@ pub enum Progress {
 pub fn verify(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
     let state = &request.state;
     let mut incarnations = incarnations(state)?;
-    if incarnations.is_empty() {
-        return Err(VerifyError::NoLedger { state: state.clone() });
-    }
-    let newest = incarnations[incarnations.len() - 1];
     // The head file is read first: what the segments have can only be more.
     let head = head(state)?;
+    // A ledger that never came to have a segment was not begun: the crash was before its first seal.
+    let released = match &head {
+        Released::Newest(signed) => signed.checkpoint.origin.incarnation(),
+        _ => 0,
+    };
+    incarnations.retain(|incarnation| {
+        *incarnation <= released
+            || list_segments(&ledger_folder(state, *incarnation)).is_ok_and(|segments| !segments.is_empty())
+    });
+    let Some(newest) = incarnations.last().copied() else {
+        return Err(VerifyError::NoLedger { state: state.clone() });
+    };
     let keys = match Keys::read(state) {
         Ok(keys) => keys,
         Err(finding) => return Ok(Report::new(vec![unread(&format!("{}", state.display()), finding, request)])),

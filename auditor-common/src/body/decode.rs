@@ -16,7 +16,7 @@ impl Body {
     pub fn decode(kind: EntryType, class: u32, bytes: &[u8]) -> Result<Self, BodyError> {
         schema::check(kind, class, bytes)?;
         let mut input = Reader(Decoder::new(bytes));
-        let body = match (kind, class) {
+        Ok(match (kind, class) {
             (EntryType::Genesis, 0) => input.genesis()?,
             (EntryType::Event, class::FLOW_OPENED) => Self::FlowOpened(input.flow_opened()?),
             (EntryType::Event, class::FLOW_ENDED | class::FLOW_INTERIM) => Self::FlowTraffic(input.flow_traffic()?),
@@ -38,9 +38,7 @@ impl Body {
             (EntryType::Export, 0) => Self::Export(input.export()?),
             (EntryType::Recover, 0) => Self::Recover(input.recover()?),
             _ => return Err(BodyError::Unknown { kind, class }),
-        };
-        // An ended flow says how, an interim record does not: else two classes would share one meaning.
-        if body.class() == class { Ok(body) } else { Err(BodyError::Value) }
+        })
     }
 }
 
@@ -157,17 +155,13 @@ impl Reader<'_> {
         let inbound = self.key()?.flag()?;
         let protocol = self.key()?.uint()?;
         let remote = Endpoint::v6(self.key()?.address()?, self.key()?.uint()?);
-        let local = match (self.key()?.maybe(Self::address)?, self.key()?.maybe(Self::uint)?) {
-            (Some(address), Some(port)) => Some(Endpoint::v6(address, port)),
-            (None, None) => None,
-            _ => return Err(BodyError::Value),
-        };
+        let local = self.key()?.maybe(|input| input.pair(Self::address, Self::uint))?;
         Ok(FlowOpened {
             sample,
             inbound,
             protocol,
             remote,
-            local,
+            local: local.map(|(address, port)| Endpoint::v6(address, port)),
             cookie: self.key()?.uint()?,
             process: self.key()?.process()?,
             attribution: self.key()?.attribution()?,

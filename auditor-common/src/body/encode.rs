@@ -6,7 +6,6 @@ use super::{
     Attribution, Body, Call, CpuMark, Export, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Prune,
     Recover, RunStart, Sample, Seal, StreamEnd,
 };
-use crate::endpoint::Endpoint;
 
 impl Body {
     /// Its bytes.
@@ -140,21 +139,13 @@ fn attribution(out: &mut Writer, who: &Attribution) {
     }
 }
 
-fn endpoint(out: &mut Writer, first_key: u8, endpoint: Option<&Endpoint>) {
-    match endpoint {
-        Some(endpoint) => {
-            out.key(first_key).bytes(endpoint.octets()).key(first_key + 1).uint(endpoint.port);
-        }
-        None => {
-            out.key(first_key).null().key(first_key + 1).null();
-        }
-    }
-}
-
 fn flow_opened(out: &mut Writer, flow: &FlowOpened) {
-    sample(out.map(15), &flow.sample).key(4).flag(flow.inbound).key(5).uint(flow.protocol);
-    endpoint(out, 6, Some(&flow.remote));
-    endpoint(out, 8, flow.local.as_ref());
+    sample(out.map(14), &flow.sample).key(4).flag(flow.inbound).key(5).uint(flow.protocol);
+    out.key(6).bytes(flow.remote.octets()).key(7).uint(flow.remote.port);
+    match &flow.local {
+        Some(local) => out.key(8).array(2).bytes(local.octets()).uint(local.port),
+        None => out.key(8).null(),
+    };
     process(out.key(10).uint(flow.cookie).key(11), &flow.process);
     attribution(out.key(12), &flow.attribution);
     out.key(13).flag(flow.opened_before).key(14).uint(flow.netns).key(15).text(&flow.instance);

@@ -26,6 +26,10 @@ pub struct Field {
 pub enum Kind {
     /// An unsigned number up to this one.
     Uint(u64),
+    /// An unsigned number from this one to that one.
+    Between(u64, u64),
+    /// `null` and nothing else.
+    Null,
     /// `false` or `true`.
     Bool,
     /// UTF-8 text.
@@ -102,8 +106,7 @@ static FLOW_OPENED: &[Field] = &[
     field(5, "protocol", U16),
     field(6, "remote_address", Kind::Address),
     field(7, "remote_port", U16),
-    field(8, "local_address", Kind::Maybe(&Kind::Address)),
-    field(9, "local_port", Kind::Maybe(&U16)),
+    field(8, "local", Kind::Maybe(&Kind::Tuple(&[Kind::Address, U16]))),
     field(10, "cookie", U64),
     field(11, "process", Kind::Map(PROCESS)),
     field(12, "attribution", Kind::Map(ATTRIBUTION)),
@@ -112,18 +115,23 @@ static FLOW_OPENED: &[Field] = &[
     field(15, "instance", Kind::Text),
 ];
 
-static FLOW_TRAFFIC: &[Field] = &[
-    BOOT_NS,
-    CPU,
-    KSEQ,
-    field(4, "flow", U64),
-    field(5, "end", Kind::Maybe(&Kind::Uint(6))),
-    field(6, "error", Kind::Maybe(&U32)),
-    field(7, "sent", Kind::Maybe(&U64)),
-    field(8, "received", Kind::Maybe(&U64)),
-    field(9, "duration_ns", U64),
-    field(10, "handshake_ns", Kind::Maybe(&U64)),
-];
+const fn flow_traffic(end: Kind) -> [Field; 10] {
+    [
+        BOOT_NS,
+        CPU,
+        KSEQ,
+        field(4, "flow", U64),
+        field(5, "end", end),
+        field(6, "error", Kind::Maybe(&U32)),
+        field(7, "sent", Kind::Maybe(&U64)),
+        field(8, "received", Kind::Maybe(&U64)),
+        field(9, "duration_ns", U64),
+        field(10, "handshake_ns", Kind::Maybe(&U64)),
+    ]
+}
+
+static FLOW_ENDED: &[Field] = &flow_traffic(Kind::Between(1, 6));
+static FLOW_INTERIM: &[Field] = &flow_traffic(Kind::Null);
 
 static CALL: &[Field] = &[
     BOOT_NS,
@@ -142,7 +150,7 @@ static PROCESS_RECORD: &[Field] = &[
     BOOT_NS,
     CPU,
     KSEQ,
-    field(4, "change", Kind::Uint(4)),
+    field(4, "change", Kind::Between(1, 4)),
     field(5, "process", Kind::Map(PROCESS)),
     field(6, "code", Kind::Maybe(&U32)),
     field(7, "attribution", Kind::Map(ATTRIBUTION)),
@@ -232,8 +240,8 @@ static RECOVER: &[Field] = &[
 pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
     (EntryType::Genesis, 0, "GENESIS", GENESIS),
     (EntryType::Event, class::FLOW_OPENED, "EVENT flow opened", FLOW_OPENED),
-    (EntryType::Event, class::FLOW_ENDED, "EVENT flow ended", FLOW_TRAFFIC),
-    (EntryType::Event, class::FLOW_INTERIM, "EVENT flow interim", FLOW_TRAFFIC),
+    (EntryType::Event, class::FLOW_ENDED, "EVENT flow ended", FLOW_ENDED),
+    (EntryType::Event, class::FLOW_INTERIM, "EVENT flow interim", FLOW_INTERIM),
     (EntryType::Event, class::CALL, "EVENT call", CALL),
     (EntryType::Event, class::PROCESS, "EVENT process", PROCESS_RECORD),
     (EntryType::Seal, 0, "SEAL", SEAL),
@@ -278,6 +286,8 @@ fn map(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<(), BodyErro
 fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
     let fits = match kind {
         Kind::Uint(max) => uint(input)? <= max,
+        Kind::Between(min, max) => (min..=max).contains(&uint(input)?),
+        Kind::Null => input.null().map(|()| true)?,
         Kind::Bool => input.bool().map(|_| true)?,
         Kind::Text => string(input, |input| Ok(input.str()?.as_bytes())).map(|_| true)?,
         Kind::Bytes(len) => string(input, |input| Ok(input.bytes()?))?.len() == len,

@@ -2,6 +2,7 @@
 //! the files.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -197,21 +198,35 @@ impl Reader {
         loop {
             attempt += 1;
             let snapshot = Snapshot::take(&path)?;
-            let closed = !snapshot.is_unclean();
-            let outcome = snapshot.open(CACHE).and_then(|db| Ok((read(&begin(&db, &path)?, &path)?, db)));
+            let outcome = unharmed(&path, || {
+                let db = snapshot.open(CACHE)?;
+                Ok((read(&begin(&db, &path)?, &path)?, db))
+            });
             match outcome {
                 Ok((value, db)) => {
                     // Nobody writes a segment that was closed, except to go on with the newest one.
-                    if closed && matches!(self.source, Source::Writer(_)) {
+                    if !snapshot.is_unclean() && matches!(self.source, Source::Writer(_)) {
                         self.closed.insert(first, db);
                     }
                     return Ok(value);
                 }
                 Err(_) if attempt < ATTEMPTS && !snapshot.is_current() => {}
+                // A power cut can have torn the newest commit: redb knows the one before.
+                Err(_) if snapshot.is_unclean() => {
+                    let db = unharmed(&path, || snapshot.repaired(CACHE))?;
+                    return unharmed(&path, || read(&begin(&db, &path)?, &path));
+                }
                 Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// redb can panic on a page that is not what it wrote; to a reader that is one more way of being unreadable.
+fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(StoreError::Corrupt { path: path.to_owned(), detail: "a page is not what was written".to_owned() })
+    })
 }
 
 fn begin(db: &impl redb::ReadableDatabase, path: &Path) -> Result<ReadTransaction, StoreError> {

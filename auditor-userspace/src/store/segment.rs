@@ -76,10 +76,12 @@ pub(super) fn create_with(
     Ok(db)
 }
 
-/// Refuses a segment of a newer version before anything could be written to it.
+/// Refuses a segment of a newer version before anything could be written to it. One that was not closed has to be
+/// repaired before it can be read, and is refused after that.
 pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
     let found = || -> Option<u32> {
-        let db = Snapshot::take(path).ok()?.open(1 << 20).ok()?;
+        let snapshot = Snapshot::take(path).ok().filter(|snapshot| !snapshot.is_unclean())?;
+        let db = snapshot.open(1 << 20).ok()?;
         let meta = db.begin_read().ok()?.open_table(META).ok()?;
         let value = meta.get(META_SCHEMA).ok()??;
         value.value().try_into().map(u32::from_be_bytes).ok()
