@@ -8,7 +8,7 @@ mod observe; // one event through the stages
 mod seal; // commit, balance, seal
 mod watch; // who is audited, and what is told to the window
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -77,6 +77,9 @@ pub struct Pipeline {
     lineage: Lineage,
     claims: ClaimStore,
     flows: Flows,
+    /// Records of flows that began or ended in this turn, by cookie: a call that was claimed while its flow was open may
+    /// be read together with the flow's end.
+    fresh: HashMap<u64, u64>,
     accounts: Accounts,
     /// Decoded, and not yet observed.
     batch: Vec<Event>,
@@ -112,6 +115,7 @@ impl Pipeline {
             lineage: Lineage::default(),
             claims: ClaimStore::default(),
             flows: Flows::default(),
+            fresh: HashMap::new(),
             accounts: Accounts::default(),
             batch: Vec::with_capacity(BATCH),
             later: Vec::new(),
