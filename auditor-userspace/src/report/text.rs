@@ -120,6 +120,9 @@ fn figures(text: &mut String, report: &Report) {
     if cards.unmeasured > 0 {
         line!(text, "bytes were not measured for {}", counted(cards.unmeasured, "flow"));
     }
+    if cards.unrecorded > 0 {
+        line!(text, "by policy not recorded, and in none of the figures: {}", thousands(cards.unrecorded));
+    }
     line!(text);
     line!(text, "{:<14} {:<4} {:>11} {:>11} {:>11}", "TRAFFIC", "", "OPERATIONS", "SENT", "RECEIVED");
     for share in &report.shares {
