@@ -106,7 +106,8 @@ impl Pipeline {
     fn record_detached(&mut self, coverage: &[HookStatus], now: Now) -> anyhow::Result<()> {
         for hook in coverage.iter().filter(|hook| hook.state == HookState::Detached) {
             if self.detached.insert(hook.name) {
-                let detail = format!("the hook {} is not attached any more: what it sees is missing from now on", hook.name);
+                let detail =
+                    format!("the hook {} is not attached any more: what it sees is missing from now on", hook.name);
                 let loss = Loss {
                     gap: Gap::HookDetached as u64,
                     count: None,
