@@ -30,16 +30,21 @@ pub fn make_template(installation: &Installation) -> Result<()> {
     keep_as(installation, fresh, TEMPLATE)
 }
 
+/// Templates with addons that are kept: other checkouts on this machine have other sources.
+const KEPT: usize = 5;
+
 /// The template that has `addons` installed besides; its name is a key of their sources, so an edited addon gets a new
-/// one, and the old one is dropped.
+/// one. The oldest ones are dropped.
 pub fn template_with(installation: &Installation, addons: &Addons) -> Result<String> {
     let name = format!("tpl_audit_{}", addons.key());
     let _lock = installation.lock("template")?;
     if exists(installation, &name)? {
         return Ok(name);
     }
-    for old in names_like(installation, "tpl_audit_%")? {
-        remove(installation, &old)?;
+    let mut others = names_like(installation, "tpl_audit_%")?;
+    others.sort_by_key(|name| fs::metadata(files(installation, name)).and_then(|it| it.modified()).ok());
+    for old in others.iter().rev().skip(KEPT) {
+        remove(installation, old)?;
     }
     say("odoo", &format!("making the template database with {}", addons.names()));
     let fresh = "tpl_audit_new";
