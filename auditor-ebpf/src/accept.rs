@@ -85,7 +85,7 @@ pub fn established(sock: Sock, old: i32) {
     {
         if field!(known, flags) & socket::FLOW != 0 {
             let owner = field!(known, owner);
-            let flags = flag::INTERRUPT | table::flow_flags(known) | audited::flags_of(owner.tgid);
+            let flags = flag::INTERRUPT | table::flow_flags(known) | audited::flags_of(&owner);
             let head = Head { kind: kind::ESTABLISHED, flags, boot_ns: kernel::boot_ns(), owner: &owner };
             tell(&head, sock, &known.key(), true);
         }
@@ -115,7 +115,7 @@ fn arrived(sock: Sock) {
         ..table::empty()
     };
     table::insert(cookie, &socket);
-    let flags = flag::INTERRUPT | flag::INBOUND | audited::flags_of(owner.tgid);
+    let flags = flag::INTERRUPT | flag::INBOUND | audited::flags_of(&owner);
     let head = Head { kind: kind::ESTABLISHED, flags, boot_ns: now, owner: &owner };
     tell(&head, sock, &SocketKey { cookie, generation: 0, netns }, true);
 }

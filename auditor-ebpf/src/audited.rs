@@ -93,11 +93,13 @@ fn event_flags(flags: u32) -> u16 {
     if flags & audited::CANDIDATE != 0 { flag::CANDIDATE } else { 0 }
 }
 
-/// Flags for an event about a socket of this process, which need not be the running one.
+/// Flags for an event about a socket of this process, which need not be the running one, and may have ended.
 #[inline(always)]
-pub fn flags_of(tgid: u32) -> u16 {
+pub fn flags_of(owner: &Owner) -> u16 {
+    let Some(entry) = AUDITED.get_ptr(owner.tgid) else { return 0 };
     // SAFETY: as in `Current::of`.
-    AUDITED.get_ptr(tgid).map_or(0, |entry| event_flags(unsafe { (*entry).flags }))
+    let Audited { start_ns, flags, .. } = unsafe { *entry };
+    if start_ns == owner.process_start_ns { event_flags(flags) } else { 0 }
 }
 
 /// From now on the process is watched.

@@ -198,7 +198,7 @@ pub fn released(ctx: &SockContext) {
     if field!(known, flags) & socket::FLOW != 0 {
         let owner = field!(known, owner);
         let measured = if kernel::lengths() { flag::MEASURED } else { 0 };
-        let flags = measured | flow_flags(known) | audited::flags_of(owner.tgid);
+        let flags = measured | flow_flags(known) | audited::flags_of(&owner);
         let head = Head { kind: kind::RELEASED, flags, boot_ns: kernel::boot_ns(), owner: &owner };
         emit::event(&head, Wake::Batch, |header| Closed {
             header,

@@ -8,7 +8,7 @@ mod observe; // one event through the stages
 mod seal; // commit, balance, seal
 mod watch; // who is audited, and what is told to the window
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -90,6 +90,8 @@ pub struct Pipeline {
     announced: u64,
     /// What the kernel's tables had not taken at the last seal.
     overflows: Overflows,
+    /// Hooks whose loss was told.
+    detached: BTreeSet<&'static str>,
     due: Due,
 }
 
@@ -120,6 +122,7 @@ impl Pipeline {
             changes: Vec::new(),
             announced: 0,
             overflows: Overflows::default(),
+            detached: BTreeSet::new(),
             due: Due::default(),
         }
     }

@@ -130,6 +130,7 @@ def _noting_static(recorder):
 
 def _claim_served(recorder, request, origin):
     """Says on whose behalf the accepted socket of this request is used."""
+    sys.audit(hook.ALIVE)
     environ = request.httprequest._HTTPRequest__environ
     sock = calls.kernel_socket(environ.get('werkzeug.socket') or environ.get('socket'))
     if sock is not None and calls.family(sock) in calls.INTERNET:

@@ -1,5 +1,6 @@
 import _socket
 import _thread
+import gc
 import http.client
 import os
 import socket
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import unittest
 
 import peer
@@ -286,6 +288,57 @@ class Claims(unittest.TestCase):
         self.daemon.accept(1)
         self.assertEqual(len(self.daemon.rings), 2)
         self.assertEqual(len(self.new()), 8)
+
+    def heartbeat(self):
+        return self.daemon.rings[-1].counters()['heartbeat']
+
+    def test_a_hook_that_is_alive_says_so(self):
+        before = self.heartbeat()
+        sys.audit(core('hook').ALIVE)
+        self.assertGreater(self.heartbeat(), before)
+        self.assertEqual(self.new(), [], 'and claims nothing')
+
+    def test_a_hook_that_was_silenced_does_not_answer(self):
+        """In a child, because a hook cannot be given its voice back."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with socket.socket() as sock:
+                    sock.connect_ex(('127.0.0.1', 9))
+                hooks = [
+                    it
+                    for it in gc.get_objects()
+                    if isinstance(it, types.FunctionType)
+                    and it.__qualname__ == 'hooking.<locals>.hook'
+                ]
+                for hook in hooks:
+                    hook.__code__ = _mute(len(hook.__code__.co_freevars))
+                sys.audit(core('hook').ALIVE)
+                served = core('origin').Origin(('vendor',), 'vendor')
+                recorder.append(hints.SERVE, bytes(8), served)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        self.daemon.accept(1)
+        child = self.daemon.rings[-1]
+        claims = child.read_new()
+        self.assertEqual([claim['operation'] for claim in claims], ['connect', 'serve'])
+        self.assertEqual(child.counters()['heartbeat'], claims[0]['time'])
+        self.assertLess(child.counters()['heartbeat'], claims[1]['time'])
+
+
+def _mute(variables):
+    """The code of a hook that does nothing, with as many free variables as the real one has."""
+    names = [f'v{number}' for number in range(variables)]
+    scope = {}
+    source = f"""
+def outer({', '.join(names)}):
+    def hook(event, args):
+        return ({', '.join(names)},)[0] and None
+    return hook
+"""
+    exec(source, scope)
+    return scope['outer'](*names).__code__
 
 
 class Daemons(unittest.TestCase):

@@ -177,7 +177,7 @@ def ring_lines():
     memory = bytearray(hints.FILE_LEN)
     hints.HEAD.pack_into(memory, 0, hints.MAGIC, hints.VERSION, 4711, BOOT_ID)
     hints.STRINGS.pack_into(memory, hints.STRINGS_USED_AT, hints.STRINGS_BEGIN, 0)
-    write, _ = hints.writing(memory)
+    write, _, _ = hints.writing(memory)
     intern = hints.interning(memory)
     for number, claim in enumerate(CLAIMS, 1):
         operation, about, *texts, detail, port, channel = claim

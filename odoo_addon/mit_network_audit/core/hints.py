@@ -84,7 +84,17 @@ def own_mark():
 class Ring:
     """A memfd with header, entries and string table, owned by the process that made it."""
 
-    __slots__ = ('fd', 'mine', 'known', 'look_at', 'write', 'intern', 'count_failure', '_memory')
+    __slots__ = (
+        'fd',
+        'mine',
+        'known',
+        'look_at',
+        'write',
+        'intern',
+        'count_failure',
+        'beat',
+        '_memory',
+    )
 
     def __init__(self):
         self.mine = own_mark()
@@ -104,7 +114,7 @@ class Ring:
         HEAD.pack_into(self._memory, 0, MAGIC, VERSION, os.getpid(), boot_id())
         STRINGS.pack_into(self._memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
         self.intern = interning(self._memory)
-        self.write, self.count_failure = writing(self._memory)
+        self.write, self.count_failure, self.beat = writing(self._memory)
         # Origin -> what an entry says about it: the ids of its texts, and the byte of channel and
         # marks.
         self.known = {}
@@ -125,7 +135,7 @@ class Ring:
 
 
 def writing(memory):
-    """The functions that append a claim and that count a failure."""
+    """The functions that append a claim, count a failure, and say that the hook is alive."""
     pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
@@ -138,18 +148,25 @@ def writing(memory):
         body = pack(sequence, now, key, ids, detail, port, operation, channel)
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
         memory[at : at + ENTRY_LEN] = body + checksum(crc32(body))
-        heartbeat = now
+        # Who serves a request is claimed by a wrapper: it says nothing about the hook.
+        if operation != SERVE:
+            heartbeat = now
         if sequence > newest:
             newest = sequence
         # Invariant: when a thread leaves this function, the head covers its entry.
-        pack_counters(memory, COUNTERS_AT, newest, 0, failures, now)
+        pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
     def count_failure():
         nonlocal failures
         failures += 1
         pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
-    return write, count_failure
+    def beat(now):
+        nonlocal heartbeat
+        heartbeat = now
+        pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
+
+    return write, count_failure, beat
 
 
 def interning(memory):
