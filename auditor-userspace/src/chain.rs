@@ -4,6 +4,7 @@
 use auditor_common::body::{Body, ClockStep, SCHEMA};
 use auditor_common::merkle::{CompactRange, Complete, Hash};
 use auditor_common::record::{Entry, NO_RECORD, SALT_LEN, commit, genesis_prev, to_row};
+use auditor_common::stream::StreamTable;
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub struct Chain {
     log_tag: [u8; 16],
     prev: Hash,
     edge: CompactRange,
+    streams: StreamTable,
     run: u32,
     epoch: u32,
     last: Now,
@@ -45,13 +47,13 @@ impl Chain {
     /// A chain without a record.
     #[must_use]
     pub fn new(log_tag: [u8; 16]) -> Self {
-        Self::resume(log_tag, genesis_prev(&log_tag), CompactRange::new())
+        Self::resume(log_tag, genesis_prev(&log_tag), CompactRange::new(), StreamTable::default())
     }
 
     /// A chain that goes on after the leaf `prev`. The run has yet to begin: see [`Chain::begin_run`].
     #[must_use]
-    pub fn resume(log_tag: [u8; 16], prev: Hash, edge: CompactRange) -> Self {
-        Self { log_tag, prev, edge, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
+    pub fn resume(log_tag: [u8; 16], prev: Hash, edge: CompactRange, streams: StreamTable) -> Self {
+        Self { log_tag, prev, edge, streams, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
     }
 
     /// From now on records belong to this start of the daemon. `last_wall_ns` is the time of the record before.
@@ -90,7 +92,16 @@ impl Chain {
 
     /// Gives a record its place. Times never go back: a clock that was set back a little stands still here, and one that
     /// was set back by more is told of by a CLOCK record, which alone moves the time where it is.
-    pub fn append(&mut self, body: &Body, flags: u8, at: Now, salt: [u8; SALT_LEN]) -> Link {
+    ///
+    /// `stream` is the tag of the stream that the record belongs to.
+    pub fn append(
+        &mut self,
+        body: &Body,
+        flags: u8,
+        at: Now,
+        salt: [u8; SALT_LEN],
+        stream: Option<[u8; 16]>,
+    ) -> Link {
         let wall_ns = match body {
             Body::Clock(step) => step.after_wall_ns,
             _ => self.last.wall_ns.max(at.wall_ns),
@@ -98,6 +109,8 @@ impl Chain {
         self.last = Now { wall_ns, boot_ns: self.last.boot_ns.max(at.boot_ns) };
         self.fresh = false;
         let bytes = body.encode();
+        let stream_tag = stream.unwrap_or_default();
+        let (stream_n, stream_prev) = stream.map_or((0, NO_RECORD), |tag| self.streams.next(&tag));
         let entry = Entry {
             kind: body.entry_type(),
             flags,
@@ -109,22 +122,24 @@ impl Chain {
             epoch: self.epoch,
             class: body.class(),
             body_len: bytes.len() as u32,
-            stream_prev: NO_RECORD,
-            stream_n: 0,
-            stream_tag: [0; 16],
+            stream_prev,
+            stream_n,
+            stream_tag,
             log_tag: self.log_tag,
             prev: self.prev,
             body_commit: commit(&salt, &bytes),
         };
-        self.follow(entry.leaf());
+        self.follow(&entry, entry.leaf());
         Link { seq: entry.seq, row: to_row(&entry, &salt, &bytes) }
     }
 
-    /// Takes up a leaf that exists already: how a store that is opened again finds its end.
-    pub fn follow(&mut self, leaf: Hash) {
+    /// Takes up an entry that exists already, with its leaf hash: how a store that is opened again finds its end. `false`
+    /// if it does not follow in its stream.
+    pub fn follow(&mut self, entry: &Entry, leaf: Hash) -> bool {
         self.prev = leaf;
         let complete = &mut self.complete;
         self.edge.append_and_tell(leaf, |subtree| complete.push(subtree));
+        self.streams.follow(entry)
     }
 
     /// The subtrees that became complete since this was asked last.
@@ -142,6 +157,12 @@ impl Chain {
     #[must_use]
     pub fn edge(&self) -> &CompactRange {
         &self.edge
+    }
+
+    /// Where the streams end.
+    #[must_use]
+    pub fn streams(&self) -> &StreamTable {
+        &self.streams
     }
 
     /// How many records there are: the number of the next.

@@ -80,7 +80,7 @@ fn what_is_committed_is_there_after_a_kill_and_is_sealed_first() {
 
     let (mut store, opened) = open(dir.path(), 10);
     assert_eq!(opened.previous, PreviousRun::Interrupted { last_wall_ns: at(1).wall_ns });
-    assert_eq!((opened.run, store.acknowledged(), store.unsealed()), (2, 104, 0));
+    assert_eq!((opened.run, store.acknowledged(), store.unsealed()), (2, 105, 0));
     store.append(&Body::RunStop(RunStop { reason: "signal".to_owned() }), at(11)).unwrap();
     store.seal(input(), at(11)).unwrap();
     drop(store);
@@ -134,7 +134,8 @@ fn segments_follow_each_other_and_readers_do_not_notice() {
     assert_eq!(newest, (10..100).rev().collect::<Vec<_>>());
     drop(store);
     let (store, opened) = Store::open(dir.path(), &options).unwrap();
-    assert_eq!((opened.recovered, store.acknowledged()), (None, seqs.len() as u64));
+    // The clock is back at its beginning, and another epoch begins: CLOCK, ROTATE, SEAL.
+    assert_eq!((opened.recovered, store.acknowledged()), (None, seqs.len() as u64 + 3));
 }
 
 /// Does this to a closed store, opens it again, and says what the daemon would declare missing.
@@ -169,8 +170,8 @@ fn a_store_that_was_put_back_is_not_appended_to() {
         fs::copy(dir.join("old").join(name), dir.join("0001").join(name)).unwrap();
     })
     .unwrap();
-    assert_eq!(missing, Some(2));
-    assert!(cause.contains("2 signed records are missing"), "{cause}");
+    assert_eq!(missing, Some(4));
+    assert!(cause.contains("4 signed records are missing"), "{cause}");
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn a_head_file_that_is_gone_is_not_forgotten() {
 #[test]
 fn a_store_that_is_gone_or_cannot_be_read_begins_another_ledger() {
     let gone = recovered(|dir| fs::remove_file(dir.join("0001/seg-00000000000000000000.redb")).unwrap()).unwrap();
-    assert_eq!((gone.0, gone.1.as_str()), (Some(6), "the store is gone"));
+    assert_eq!((gone.0, gone.1.as_str()), (Some(8), "the store is gone"));
     let unreadable = recovered(|dir| {
         let path = dir.join("0001/seg-00000000000000000000.redb");
         let len = fs::metadata(&path).unwrap().len();
@@ -196,4 +197,85 @@ fn a_store_that_is_gone_or_cannot_be_read_begins_another_ledger() {
 #[test]
 fn a_crash_between_commit_and_head_file_is_no_loss() {
     assert_eq!(recovered(|dir| assert!(fs::copy(dir.join("old/head"), dir.join("head")).is_ok())), None);
+}
+
+/// Names of the private keys in a state folder.
+fn private_keys(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir.join("keys"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_epoch_has_a_key_and_only_the_last_one_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(0);
+    options.limits.epoch_ns = 10_000_000_000;
+    let (mut store, _) = Store::open(dir.path(), &options).unwrap();
+    for second in 1..=35 {
+        store.append(&loss(second), at(second)).unwrap();
+        store.seal(input(), at(second)).unwrap();
+    }
+    assert_eq!(private_keys(dir.path()), ["0001-e3", "log"]);
+    store.rotate(input(), at(36), "demand").unwrap();
+    drop(store);
+    options.now = at(40);
+    drop(Store::open(dir.path(), &options).unwrap());
+    assert_eq!(private_keys(dir.path()), ["0001-e5", "log"]);
+    let notes = auditor_userspace::key::read_epochs(dir.path(), 1).unwrap();
+    assert_eq!(notes.iter().map(|note| note.epoch.epoch).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+}
+
+/// What the disk looks like when a crash comes between the steps of a rotation, and that it is put right.
+#[test]
+fn a_crash_in_the_middle_of_a_rotation_is_put_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path(), 0);
+    store.append(&loss(1), at(1)).unwrap();
+    store.seal(input(), at(1)).unwrap();
+    let key = |epoch| dir.path().join(format!("keys/0001-e{epoch}"));
+    let old_key = fs::read(key(0)).unwrap();
+    let old_notes = fs::read(dir.path().join("0001/epochs")).unwrap();
+    store.rotate(input(), at(2), "demand").unwrap();
+    drop(store);
+    // The new key was durable, and so was the transaction; the note was not copied, and the old key not erased.
+    fs::write(key(0), old_key).unwrap();
+    fs::write(dir.path().join("0001/epochs"), old_notes).unwrap();
+    // And another rotation had begun, of which nothing but its key became durable.
+    fs::write(key(2), fs::read(key(1)).unwrap()).unwrap();
+    let (store, opened) = open(dir.path(), 10);
+    assert_eq!(opened.recovered, None);
+    assert_eq!(private_keys(dir.path()), ["0001-e2", "log"]);
+    drop(store);
+    let notes = auditor_userspace::key::read_epochs(dir.path(), 1).unwrap();
+    assert_eq!(notes.iter().map(|note| note.epoch.epoch).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn a_bit_that_flipped_on_the_disk_is_found_before_the_epoch_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path(), 0);
+    let seq = store.append(&loss(0x1234_5678), at(1)).unwrap();
+    store.seal(input(), at(1)).unwrap();
+    // The row is read again at the seal after its own; before that, a bit of it flips.
+    let path = dir.path().join("0001/seg-00000000000000000000.redb");
+    store.append(&loss(0x1122_3344), at(2)).unwrap();
+    store.commit().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let needle = [0x1a, 0x11, 0x22, 0x33, 0x44];
+    let places: Vec<usize> = (0..bytes.len() - 5).filter(|at| bytes[*at..*at + 5] == needle).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place + 4] ^= 1;
+    }
+    fs::write(&path, bytes).unwrap();
+    match store.rotate(input(), at(3), "demand") {
+        Err(StoreError::Corrupt { detail, .. }) => {
+            assert_eq!(detail, format!("record {} is not what was written", seq + 2));
+        }
+        other => panic!("{other:?}"),
+    }
 }

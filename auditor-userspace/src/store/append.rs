@@ -9,7 +9,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _};
 use std::ops::Bound;
 
 use super::StoreError;
-use super::schema::{CHECKPOINTS, EPOCHS, Edge, META, META_SEALED, ROWS, TILES, tile_key};
+use super::schema::{CHECKPOINTS, EPOCHS, Edge, META, META_SEALED, ROWS, STREAMS, TILES, tile_key};
 use crate::chain::Link;
 
 /// What becomes durable together, or not at all.
@@ -23,6 +23,8 @@ pub(super) struct Batch<'a> {
     pub(super) checkpoint: Option<(&'a SignedCheckpoint, &'a Edge)>,
     /// The note of an epoch that begins after them.
     pub(super) epoch: Option<(u32, &'a str)>,
+    /// Streams that begin with them: instance and key.
+    pub(super) streams: &'a [(String, [u8; 16])],
     /// Two flushes instead of one: see `DESIGN.md`.
     pub(super) two_phase: bool,
 }
@@ -58,6 +60,9 @@ fn insert(db: &Database, batch: &Batch<'_>) -> Result<(), redb::Error> {
     }
     if let Some((epoch, note)) = batch.epoch {
         txn.open_table(EPOCHS)?.insert(epoch, note.as_bytes())?;
+    }
+    for (instance, key) in batch.streams {
+        txn.open_table(STREAMS)?.insert(instance.as_str(), key)?;
     }
     txn.commit()?;
     Ok(())

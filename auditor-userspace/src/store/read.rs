@@ -223,7 +223,7 @@ impl Reader {
 }
 
 /// redb can panic on a page that is not what it wrote; to a reader that is one more way of being unreadable.
-fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(StoreError::Corrupt { path: path.to_owned(), detail: "a page is not what was written".to_owned() })
     })

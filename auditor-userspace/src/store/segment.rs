@@ -8,7 +8,8 @@ use redb::{Database, ReadableDatabase as _, TableError};
 
 use super::StoreError;
 use super::schema::{
-    CHECKPOINTS, EPOCHS, Edge, META, META_ORIGIN, META_SCHEMA, META_SEALED, META_START, ROWS, STORE_SCHEMA, TILES,
+    CHECKPOINTS, EPOCHS, Edge, META, META_ORIGIN, META_SCHEMA, META_SEALED, META_START, ROWS, STORE_SCHEMA, STREAMS,
+    TILES,
     parse_segment_name, segment_path,
 };
 use super::snapshot::Snapshot;
@@ -32,13 +33,9 @@ pub fn list(folder: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(firsts)
 }
 
-/// Makes the segment that begins where the chain ends now.
-pub(super) fn create(folder: &Path, origin: &Origin, start: &Edge) -> Result<Database, StoreError> {
-    create_with(folder, origin, start, |_, _| Ok(()))
-}
-
-/// The same with a first batch of content. The file gets its name when all of it is durable.
-pub(super) fn create_with(
+/// Makes the segment that begins where the chain ends now, with a first batch of content. The file gets its name when all
+/// of that is durable.
+pub(super) fn create(
     folder: &Path,
     origin: &Origin,
     start: &Edge,
@@ -65,6 +62,7 @@ pub(super) fn create_with(
             txn.open_table(TILES)?;
             txn.open_table(CHECKPOINTS)?;
             txn.open_table(EPOCHS)?;
+            txn.open_table(STREAMS)?;
         }
         txn.commit()?;
         Ok(())

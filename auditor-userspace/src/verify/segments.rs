@@ -140,7 +140,11 @@ fn start(path: &Path, first: u64) -> Result<Start, Stop> {
         let meta = table(&txn, path, META)?.ok_or_else(corrupt)?;
         let start = meta.get(META_START).map_err(|error| StoreError::of_redb(path, error))?;
         let edge = start.and_then(|start| Edge::parse(start.value())).ok_or_else(corrupt)?;
-        if edge.range.size() == first { Ok(Start { range: edge.range }) } else { Err(corrupt()) }
+        if edge.range.size() == first {
+            Ok(Start { range: edge.range, streams: edge.streams })
+        } else {
+            Err(corrupt())
+        }
     };
     read().map_err(|error| Stop::of(path, error))
 }
