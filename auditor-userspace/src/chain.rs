@@ -28,13 +28,35 @@ pub struct Link {
     pub row: Vec<u8>,
 }
 
+/// The end of a chain at some size: all that is needed to go on from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Leaf hash of the last record.
+    pub prev: Hash,
+    /// The right edge of the tree.
+    pub range: CompactRange,
+    /// Where the streams end.
+    pub streams: StreamTable,
+}
+
+impl Edge {
+    /// Before the first record.
+    #[must_use]
+    pub fn genesis(log_tag: &[u8; 16]) -> Self {
+        Self { prev: genesis_prev(log_tag), range: CompactRange::new(), streams: StreamTable::default() }
+    }
+}
+
+/// Places where a segment may begin, and what is before it may be removed: those of the tiles of 256 leaves.
+pub const ALIGNMENT: u64 = 256;
+
 /// The end of the chain, and the right edge of the tree.
 #[derive(Clone, Debug)]
 pub struct Chain {
     log_tag: [u8; 16],
-    prev: Hash,
-    edge: CompactRange,
-    streams: StreamTable,
+    end: Edge,
+    /// The end at the last multiple of [`ALIGNMENT`].
+    aligned: Edge,
     run: u32,
     epoch: u32,
     last: Now,
@@ -47,13 +69,15 @@ impl Chain {
     /// A chain without a record.
     #[must_use]
     pub fn new(log_tag: [u8; 16]) -> Self {
-        Self::resume(log_tag, genesis_prev(&log_tag), CompactRange::new(), StreamTable::default())
+        let genesis = Edge::genesis(&log_tag);
+        Self::resume(log_tag, genesis.clone(), genesis)
     }
 
-    /// A chain that goes on after the leaf `prev`. The run has yet to begin: see [`Chain::begin_run`].
+    /// A chain that goes on from an end, and the end at the last multiple of [`ALIGNMENT`]. The run has yet to begin: see
+    /// [`Chain::begin_run`].
     #[must_use]
-    pub fn resume(log_tag: [u8; 16], prev: Hash, edge: CompactRange, streams: StreamTable) -> Self {
-        Self { log_tag, prev, edge, streams, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
+    pub fn resume(log_tag: [u8; 16], end: Edge, aligned: Edge) -> Self {
+        Self { log_tag, end, aligned, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
     }
 
     /// From now on records belong to this start of the daemon. `last_wall_ns` is the time of the record before.
@@ -94,14 +118,7 @@ impl Chain {
     /// was set back by more is told of by a CLOCK record, which alone moves the time where it is.
     ///
     /// `stream` is the tag of the stream that the record belongs to.
-    pub fn append(
-        &mut self,
-        body: &Body,
-        flags: u8,
-        at: Now,
-        salt: [u8; SALT_LEN],
-        stream: Option<[u8; 16]>,
-    ) -> Link {
+    pub fn append(&mut self, body: &Body, flags: u8, at: Now, salt: [u8; SALT_LEN], stream: Option<[u8; 16]>) -> Link {
         let wall_ns = match body {
             Body::Clock(step) => step.after_wall_ns,
             _ => self.last.wall_ns.max(at.wall_ns),
@@ -110,12 +127,12 @@ impl Chain {
         self.fresh = false;
         let bytes = body.encode();
         let stream_tag = stream.unwrap_or_default();
-        let (stream_n, stream_prev) = stream.map_or((0, NO_RECORD), |tag| self.streams.next(&tag));
+        let (stream_n, stream_prev) = stream.map_or((0, NO_RECORD), |tag| self.end.streams.next(&tag));
         let entry = Entry {
             kind: body.entry_type(),
             flags,
             schema: SCHEMA,
-            seq: self.edge.size(),
+            seq: self.size(),
             wall_ns: self.last.wall_ns,
             boot_ns: self.last.boot_ns,
             run: self.run,
@@ -126,7 +143,7 @@ impl Chain {
             stream_n,
             stream_tag,
             log_tag: self.log_tag,
-            prev: self.prev,
+            prev: self.end.prev,
             body_commit: commit(&salt, &bytes),
         };
         self.follow(&entry, entry.leaf());
@@ -136,10 +153,14 @@ impl Chain {
     /// Takes up an entry that exists already, with its leaf hash: how a store that is opened again finds its end. `false`
     /// if it does not follow in its stream.
     pub fn follow(&mut self, entry: &Entry, leaf: Hash) -> bool {
-        self.prev = leaf;
+        self.end.prev = leaf;
         let complete = &mut self.complete;
-        self.edge.append_and_tell(leaf, |subtree| complete.push(subtree));
-        self.streams.follow(entry)
+        self.end.range.append_and_tell(leaf, |subtree| complete.push(subtree));
+        let follows = self.end.streams.follow(entry);
+        if self.size().is_multiple_of(ALIGNMENT) {
+            self.aligned.clone_from(&self.end);
+        }
+        follows
     }
 
     /// The subtrees that became complete since this was asked last.
@@ -147,28 +168,22 @@ impl Chain {
         std::mem::take(&mut self.complete)
     }
 
-    /// Leaf hash of the last record.
+    /// The end as it is now.
     #[must_use]
-    pub fn prev(&self) -> Hash {
-        self.prev
+    pub fn end(&self) -> &Edge {
+        &self.end
     }
 
-    /// The right edge of the tree.
+    /// The end at the last multiple of [`ALIGNMENT`].
     #[must_use]
-    pub fn edge(&self) -> &CompactRange {
-        &self.edge
-    }
-
-    /// Where the streams end.
-    #[must_use]
-    pub fn streams(&self) -> &StreamTable {
-        &self.streams
+    pub fn aligned(&self) -> &Edge {
+        &self.aligned
     }
 
     /// How many records there are: the number of the next.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.edge.size()
+        self.end.range.size()
     }
 
     /// The run that records belong to.

@@ -21,6 +21,7 @@
 //! | `NNNN/` | one ledger (incarnation): `seg-<first record>.redb`, `epochs` |
 
 mod append; // the transaction
+pub mod disk; // where the bytes go
 mod epoch; // the next key, and what is read again before the old one signs for the last time
 mod error; // what can go wrong
 mod full; // the last seal on a full disk
@@ -28,6 +29,7 @@ mod head; // the newest checkpoint, outside of the store
 mod open; // start-up rules
 mod read; // records for readers
 mod reserve; // room for the last seal
+mod retain; // what may be removed, and removing it
 pub mod schema; // tables and paths
 mod seal; // SEAL, checkpoint, head file
 mod segment; // one redb file
@@ -37,7 +39,7 @@ mod stream; // which records belong together
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use auditor_common::body::{Body, CpuMark, Hook};
+use auditor_common::body::{Body, CpuMark, Hook, Policy};
 use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
 use auditor_common::merkle;
 use auditor_common::note::VerifierKey;
@@ -48,6 +50,7 @@ pub use append::PIN_NS;
 pub use error::StoreError;
 pub use head::{HeadState, parse as parse_head, read as read_head};
 pub use read::{Reader, Record};
+pub use retain::{Removed, SegmentUse, Usage, default_policy};
 pub use segment::list as list_segments;
 
 use crate::chain::{Chain, Link, Now};
@@ -93,6 +96,10 @@ pub struct OpenOptions {
     pub now: Now,
     /// Sizes.
     pub limits: Limits,
+    /// What may be removed.
+    pub policy: Policy,
+    /// Where the bytes go.
+    pub disk: Arc<dyn disk::Disk>,
 }
 
 impl OpenOptions {
@@ -107,6 +114,8 @@ impl OpenOptions {
             clock: (false, u64::MAX),
             now: now.into(),
             limits: Limits::default(),
+            policy: default_policy(),
+            disk: Arc::new(disk::Files),
         }
     }
 }
@@ -225,6 +234,7 @@ impl Salts {
 #[derive(Debug)]
 pub struct Store {
     state: PathBuf,
+    disk: Arc<dyn disk::Disk>,
     shared: Arc<Shared>,
     limits: Limits,
     head: head::Head,
@@ -234,6 +244,10 @@ pub struct Store {
     recheck: epoch::Recheck,
     chain: Chain,
     streams: stream::Streams,
+    /// The policy in force, and the number of its record.
+    policy_in_force: Option<(u64, Policy)>,
+    /// The same, with its body, as long as it is not durable.
+    policy: Option<(u64, Vec<u8>)>,
     pending: Vec<Link>,
     durable: u64,
     checkpoint: Option<SignedCheckpoint>,
@@ -276,6 +290,10 @@ impl Store {
         let link = self.chain.append(body, flags | unsynchronised, now, self.salts.next()?, stream);
         let seq = link.seq;
         self.streams.remember(body, seq, stream);
+        if let Body::Policy(policy) = body {
+            self.policy_in_force = Some((seq, policy.clone()));
+            self.policy = Some((seq, body.encode()));
+        }
         self.pending.push(link);
         Ok(seq)
     }

@@ -11,7 +11,7 @@ use redb::ReadableDatabase as _;
 
 use super::schema::{ROWS, segment_path};
 use super::snapshot::Snapshot;
-use super::{Store, StoreError, read, segment};
+use super::{Store, StoreError, read, retain, segment};
 use crate::chain::{Chain, Now};
 use crate::key::{self, KeyPaths, Keys, Signer};
 
@@ -32,7 +32,7 @@ impl NextEpoch {
             origin: keys.origin.clone(),
             epoch: self.number,
             start: chain.size(),
-            root: chain.edge().root(),
+            root: chain.end().range.root(),
             key: self.key.verifier().clone(),
             not_before: now.wall_ns / 1_000_000_000,
         };
@@ -81,6 +81,10 @@ pub(super) fn keep_note(path: &Path, note: &str) -> Result<(), StoreError> {
     Ok(key::publish(path, &notes)?)
 }
 
+fn missing(folder: &Path, seq: u64) -> StoreError {
+    StoreError::Corrupt { path: folder.to_owned(), detail: format!("record {seq} is missing") }
+}
+
 /// How far the disk has been read again, and the leaf hash that the next row must name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recheck {
@@ -94,35 +98,43 @@ impl Recheck {
         Self { next, prev }
     }
 
-    /// From this record on: the leaf before it is read from the disk.
+    /// From this record on, or from the first that is kept.
     pub(super) fn from(folder: &Path, next: u64, genesis: Hash) -> Result<Self, StoreError> {
-        if next == 0 {
+        if next == 0 && segment::list(folder)?.first() == Some(&0) {
             return Ok(Self::new(0, genesis));
         }
-        let before = read::Reader::on_files(folder).get(next - 1)?;
-        let prev = before.map(|record| record.leaf).ok_or_else(|| StoreError::Corrupt {
-            path: folder.to_owned(),
-            detail: format!("record {} is missing", next - 1),
-        })?;
-        Ok(Self::new(next, prev))
+        let mut recheck = Self::new(next, genesis);
+        if !recheck.skip_removed(folder)? {
+            let before = read::Reader::on_files(folder).get(next - 1)?;
+            recheck.prev = before.map(|record| record.leaf).ok_or_else(|| missing(folder, next - 1))?;
+        }
+        Ok(recheck)
+    }
+
+    /// What has been removed by policy meanwhile is not read again. Whether it goes on from a segment's beginning.
+    fn skip_removed(&mut self, folder: &Path) -> Result<bool, StoreError> {
+        let Some(first) = segment::list(folder)?.first().copied() else { return Ok(false) };
+        if self.next > first {
+            return Ok(false);
+        }
+        let start = retain::start(&segment_path(folder, first))?;
+        (self.next, self.prev) = (first, start.prev);
+        Ok(true)
     }
 
     /// Reads up to `limit` rows below `until` again; the first that is not what was written is the error.
     pub(super) fn run(&mut self, folder: &Path, until: u64, limit: u64) -> Result<(), StoreError> {
+        self.skip_removed(folder)?;
         let until = until.min(self.next.saturating_add(limit));
         while self.next < until {
             let firsts = segment::list(folder)?;
             let at = firsts.partition_point(|first| *first <= self.next).saturating_sub(1);
-            let missing = |seq: u64| StoreError::Corrupt {
-                path: folder.to_owned(),
-                detail: format!("record {seq} is missing"),
-            };
-            let first = *firsts.get(at).ok_or_else(|| missing(self.next))?;
+            let first = *firsts.get(at).ok_or_else(|| missing(folder, self.next))?;
             let end = firsts.get(at + 1).map_or(until, |next| (*next).min(until));
             let path = segment_path(folder, first);
             read::unharmed(&path, || self.run_in(&path, end))?;
             if self.next < end {
-                return Err(missing(self.next));
+                return Err(missing(folder, self.next));
             }
         }
         Ok(())

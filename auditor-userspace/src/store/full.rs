@@ -17,8 +17,13 @@ impl Store {
         }
         self.take_up_again()?;
         let detail = "the disk is full; the daemon stops here".to_owned();
-        let loss =
-            Loss { gap: Gap::DiskFull as u64, count: None, from_wall_ns: Some(now.wall_ns), until_wall_ns: None, detail };
+        let loss = Loss {
+            gap: Gap::DiskFull as u64,
+            count: None,
+            from_wall_ns: Some(now.wall_ns),
+            until_wall_ns: None,
+            detail,
+        };
         let stop = RunStop { reason: "disk full".to_owned() };
         let input = SealInput { clock: (self.synchronised, 0), ..SealInput::default() };
         self.stopped = false;
@@ -32,7 +37,7 @@ impl Store {
             .and_then(|_| {
                 let signed = seal::sign(&self.keys, &self.chain);
                 self.write(Some(&signed), None)?;
-                self.head.write(&signed)?;
+                self.head.write(&*self.disk, &signed)?;
                 *self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed.clone());
                 self.checkpoint = Some(signed);
                 Ok(self.durable)
@@ -49,7 +54,7 @@ impl Store {
         self.pins.clear();
         active.db = None;
         let log_tag = self.keys.origin.tag(&self.keys.root);
-        let end = open::load_end(&shared.folder, active.first, &self.keys.origin, log_tag)?;
+        let end = open::load_end(&*self.disk, &shared.folder, active.first, &self.keys.origin, log_tag)?;
         active.db = Some(end.db);
         drop(active);
         let (run, epoch, last) = (self.chain.run(), self.chain.epoch(), self.chain.last());
@@ -72,7 +77,7 @@ impl Store {
                 continue;
             }
             let ends_here = matches!(row.entry.kind, EntryType::Seal | EntryType::Rotate);
-            if ends_here || row.entry.prev != self.chain.prev() || !self.chain.follow(&row.entry, row.leaf()) {
+            if ends_here || row.entry.prev != self.chain.end().prev || !self.chain.follow(&row.entry, row.leaf()) {
                 break;
             }
             kept.push(link);

@@ -15,23 +15,23 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use auditor_common::body::{Body, Recover, class};
+use auditor_common::body::{Body, Policy, Recover, class};
 use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::epoch::{EpochNote, SignedEpoch};
-use auditor_common::merkle::{self, CompactRange};
+use auditor_common::merkle;
 use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, Row, genesis_prev};
-use auditor_common::stream::StreamTable;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
+use super::disk::Disk;
+use super::epoch::{Recheck, keep_note};
 use super::head::{Head, HeadState};
 use super::read::{Active, Shared, newest_checkpoint};
-use super::epoch::{Recheck, keep_note};
-use super::schema::{CHECKPOINTS, EPOCHS, Edge, ROWS, STREAMS, ledger_folder, segment_path};
+use super::schema::{CHECKPOINTS, EPOCHS, ROWS, STREAMS, ledger_folder, segment_path};
 use super::stream::Streams;
 use super::{CheckpointInfo, Limits, OpenOptions, Opened, PreviousRun, SealInput, Store, StoreError, reserve, segment};
-use crate::chain::{Chain, Now};
+use crate::chain::{Chain, Edge, Now};
 use crate::key::{self, KeyPaths, Keys, Signer};
 
 /// The end of a ledger, as its newest segment has it.
@@ -41,6 +41,7 @@ pub(super) struct End {
     pub(super) chain: Chain,
     pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) segment_wall_ns: u64,
+    pub(super) policy: Option<(u64, Policy)>,
     last: Option<Entry>,
     previous: PreviousRun,
 }
@@ -58,7 +59,7 @@ impl Store {
         }
         let node = Node::load(state)?;
         let incarnation = newest_ledger(state, &node, &head)?;
-        let (ledger, recovered) = match take_up(state, &node, incarnation, head.state()) {
+        let (ledger, recovered) = match take_up(&*options.disk, state, &node, incarnation, head.state()) {
             Ok(Some(ledger)) => (ledger, None),
             Ok(None) => (begin(state, &node, incarnation, None, options, &mut head)?, None),
             Err(TakeUp::Refused(error)) => return Err(error),
@@ -70,7 +71,7 @@ impl Store {
         let Ledger { keys, mut end, streams, recheck } = ledger;
         if let (Some(checkpoint), false) = (&end.checkpoint, matches_head(&end, head.state())) {
             // The crash was between commit and head file.
-            head.write(checkpoint)?;
+            head.write(&*options.disk, checkpoint)?;
         }
         // A ledger that has just begun is in its first run already.
         if let Some(last) = end.last {
@@ -83,6 +84,7 @@ impl Store {
             // Whatever the run before left unsealed is sealed, and with it its key has signed for the last time.
             store.rotate(options.seal(), options.now, "start")?;
         }
+        store.set_policy(&options.policy, options.now)?;
         let checkpoint = store.checkpoint.clone().map(|signed| CheckpointInfo::of(&signed));
         let root = node.root;
         let opened = Opened { created, root, origin: store.keys.origin.clone(), run, previous, recovered, checkpoint };
@@ -104,10 +106,12 @@ impl Store {
             folder: ledger_folder(state, keys.origin.incarnation()),
             active: RwLock::new(active),
             checkpoint: Mutex::new(end.checkpoint.clone()),
+            closed: Mutex::default(),
         };
         Self {
             state: state.to_owned(),
             shared: Arc::new(shared),
+            disk: options.disk.clone(),
             limits: options.limits,
             head,
             keys,
@@ -115,6 +119,8 @@ impl Store {
             recheck,
             chain: end.chain,
             streams,
+            policy_in_force: end.policy,
+            policy: None,
             pending: Vec::new(),
             durable,
             checkpoint: end.checkpoint,
@@ -206,7 +212,13 @@ impl From<StoreError> for TakeUp {
 }
 
 /// Takes a ledger up where it ends; `None` if it has nothing yet.
-fn take_up(state: &Path, node: &Node, incarnation: u32, head: &HeadState) -> Result<Option<Ledger>, TakeUp> {
+fn take_up(
+    disk: &dyn Disk,
+    state: &Path,
+    node: &Node,
+    incarnation: u32,
+    head: &HeadState,
+) -> Result<Option<Ledger>, TakeUp> {
     let origin = node.origin(incarnation)?;
     let folder = ledger_folder(state, incarnation);
     let log = node.log_for(&origin)?;
@@ -221,7 +233,7 @@ fn take_up(state: &Path, node: &Node, incarnation: u32, head: &HeadState) -> Res
         };
     };
     let log_tag = origin.tag(node.root.public());
-    let end = match load_end(&folder, first, &origin, log_tag) {
+    let end = match load_end(disk, &folder, first, &origin, log_tag) {
         Ok(end) => end,
         Err(StoreError::Corrupt { path, detail }) => {
             return Err(violated(None, format!("{} cannot be read: {detail}", path.display())));
@@ -340,10 +352,16 @@ fn recover_body(origin: &Origin, found: Option<(u64, merkle::Hash)>, head: &Head
 }
 
 /// Opens the newest segment and follows its rows from the newest checkpoint to the end.
-pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8; 16]) -> Result<End, StoreError> {
+pub(super) fn load_end(
+    disk: &dyn Disk,
+    folder: &Path,
+    first: u64,
+    origin: &Origin,
+    log_tag: [u8; 16],
+) -> Result<End, StoreError> {
     let path = segment_path(folder, first);
     segment::refuse_newer(&path)?;
-    let db = match segment::open(folder, first) {
+    let db = match segment::open(disk, folder, first) {
         Ok(db) => db,
         Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
             return Err(StoreError::Corrupt { path, detail: source.to_string() });
@@ -351,7 +369,7 @@ pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8;
         Err(error) => return Err(error),
     };
     let txn = db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?;
-    let sealed = segment::sealed_end(&txn, &path, origin)?;
+    let segment::Values { sealed, aligned, policy } = segment::values(&txn, &path, origin)?;
     let corrupt = |detail: String| StoreError::Corrupt { path: path.clone(), detail };
     let checkpoint = match newest_checkpoint(&txn, &path)? {
         Some(checkpoint) => Some(checkpoint),
@@ -363,14 +381,14 @@ pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8;
     {
         return Err(corrupt("its end does not fit its newest checkpoint".to_owned()));
     }
-    let mut chain = Chain::resume(log_tag, sealed.prev, sealed.range, sealed.streams);
+    let mut chain = Chain::resume(log_tag, sealed, aligned);
     let redb = |error: redb::StorageError| StoreError::of_redb(&path, error);
     let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(&path, error))?;
     for row in table.range(chain.size()..).map_err(redb)? {
         let (seq, bytes) = row.map_err(redb)?;
         let row = Row::parse(bytes.value()).map_err(|error| corrupt(format!("record {}: {error}", seq.value())))?;
         let fits = row.entry.seq == chain.size() && seq.value() == row.entry.seq && row.fits();
-        if !fits || row.entry.prev != chain.prev() || row.entry.log_tag != log_tag {
+        if !fits || row.entry.prev != chain.end().prev || row.entry.log_tag != log_tag {
             return Err(corrupt(format!("record {} does not follow the one before it", seq.value())));
         }
         if !chain.follow(&row.entry, row.leaf()) {
@@ -387,7 +405,7 @@ pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8;
     };
     drop(table);
     drop(txn);
-    Ok(End { db, first, chain, checkpoint, segment_wall_ns, last, previous })
+    Ok(End { db, first, chain, checkpoint, segment_wall_ns, policy, last, previous })
 }
 
 /// The newest checkpoint of the segments before this one: a segment that has just begun has none of its own.
@@ -409,7 +427,7 @@ fn how_it_ended(
         let Ok(Row { entry, .. }) = Row::parse(bytes.value()) else { continue };
         let newest = *last.get_or_insert(entry);
         match (entry.kind, entry.class) {
-            (EntryType::Seal, _) => {}
+            (EntryType::Seal | EntryType::Policy | EntryType::Clock | EntryType::Rotate, _) => {}
             (EntryType::Run, class::RUN_STOP) => {
                 return Ok((last, PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
             }
@@ -443,7 +461,9 @@ fn load_keys(
     let number = note.epoch.epoch;
     let key = Signer::load(&paths.epoch(incarnation, number))?;
     if note.epoch.key != *key.verifier() {
-        return Err(StoreError::Keys { detail: format!("the private key of epoch {number} is not the one of its note") });
+        return Err(StoreError::Keys {
+            detail: format!("the private key of epoch {number} is not the one of its note"),
+        });
     }
     let kept = key::read_epochs(state, incarnation)?;
     for note in notes.iter().filter(|note| !kept.contains(note)) {
@@ -497,27 +517,28 @@ fn begin(
         log: *node.log.verifier().public(),
     };
     let recover = recover.map(|recover| Body::Recover(recover.clone()));
+    let policy = Body::Policy(options.policy.clone());
     let seal = super::seal::body(&options.seal(), &chain, None, 0, false);
-    let bodies = [Some(genesis), recover, Some(seal)];
+    let bodies = [Some(genesis), recover, Some(policy.clone()), Some(seal)];
     let mut links = Vec::new();
     for body in bodies.iter().flatten() {
         links.push(chain.append(body, 0, options.now, salts.next()?, None));
     }
+    let policy_seq = chain.size() - 2;
     let keys = Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number: 0 };
     let checkpoint = super::seal::sign(&keys, &chain);
-    let genesis = genesis_prev(&log_tag);
-    let start = Edge { prev: genesis, range: CompactRange::new(), streams: StreamTable::default() };
-    let edge = super::seal::edge(&chain);
-    let db = segment::create(&folder, &origin, &start, |db, path| {
+    let start = Edge::genesis(&log_tag);
+    let db = segment::create(&*options.disk, &folder, &origin, &start, |db, path| {
         let batch = super::append::Batch {
             links: &links,
-            complete: &chain.take_complete(),
-            checkpoint: Some((&checkpoint, &edge)),
+            checkpoint: Some(&checkpoint),
+            ends: Some((chain.end(), &start)),
+            policy: Some((policy_seq, &policy.encode())),
             ..Default::default()
         };
         super::append::write(db, path, &batch)
     })?;
-    head.write(&checkpoint)?;
+    head.write(&*options.disk, &checkpoint)?;
     erase_before(state, incarnation)?;
     let end = End {
         db,
@@ -525,10 +546,11 @@ fn begin(
         chain,
         checkpoint: Some(checkpoint),
         segment_wall_ns: options.now.wall_ns,
+        policy: Some((policy_seq, options.policy.clone())),
         last: None,
         previous: PreviousRun::None,
     };
-    Ok(Ledger { keys, end, streams: Streams::default(), recheck: Recheck::new(0, genesis) })
+    Ok(Ledger { keys, end, streams: Streams::default(), recheck: Recheck::new(0, start.prev) })
 }
 
 /// The key of epoch 0 of a later ledger: its note is signed by the newest epoch key that has survived, and by the log's.

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use auditor_common::body::StreamEnd;
-use auditor_common::merkle::{CompactRange, Complete, Hash};
+use auditor_common::merkle::{CompactRange, Complete};
 use auditor_common::stream::StreamTable;
 use redb::TableDefinition;
+
+use crate::chain::Edge;
 
 /// The layout that this file describes. A segment of a newer one is refused by name.
 pub const STORE_SCHEMA: u32 = 1;
@@ -31,6 +33,10 @@ pub const META_ORIGIN: &str = "origin";
 pub const META_START: &str = "start";
 /// [`META`]: the end of the chain at the newest checkpoint: see [`Edge`].
 pub const META_SEALED: &str = "sealed";
+/// [`META`]: the end of the chain at the last multiple of 256 before that.
+pub const META_ALIGNED: &str = "aligned";
+/// [`META`]: the policy in force: `seq` of its record, 8 bytes, and its body.
+pub const META_POLICY: &str = "policy";
 
 /// Key of a complete subtree in [`TILES`].
 #[must_use]
@@ -38,18 +44,8 @@ pub const fn tile_key(complete: &Complete) -> u64 {
     (complete.level as u64) << 56 | complete.index
 }
 
-/// The end of the chain at some size: `size u64 ‖ prev ‖ hashes of the compact range ‖ stream table`, where a line of the
-/// table is `tag ‖ last n u64 ‖ last seq u64`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edge {
-    /// Leaf hash of the last record.
-    pub prev: Hash,
-    /// The right edge of the tree.
-    pub range: CompactRange,
-    /// Where the streams end.
-    pub streams: StreamTable,
-}
-
+/// An edge is `size u64 ‖ prev ‖ hashes of the compact range ‖ stream table`, where a line of the table is
+/// `tag ‖ last n u64 ‖ last seq u64`.
 impl Edge {
     /// Its bytes.
     #[must_use]

@@ -7,23 +7,18 @@ use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
 use auditor_common::merkle::sha256;
 
 use super::append::{self, Batch};
-use super::schema::{Edge, segment_path};
+use super::schema::segment_path;
 use super::{CheckpointInfo, SealInput, Store, StoreError, read, segment};
 use crate::chain::{Chain, Now};
 use crate::key::Keys;
 
 /// Signs the tree as it is now.
 pub(super) fn sign(keys: &Keys, chain: &Chain) -> SignedCheckpoint {
-    let checkpoint = Checkpoint { origin: keys.origin.clone(), size: chain.size(), root: chain.edge().root() };
+    let checkpoint = Checkpoint { origin: keys.origin.clone(), size: chain.size(), root: chain.end().range.root() };
     let text = checkpoint.text();
     let (by_log, by_epoch) = (keys.log.sign(&text), keys.epoch.sign(&text));
     let (log, epoch) = ((keys.log.verifier(), &by_log), (keys.epoch.verifier(), &by_epoch));
     SignedCheckpoint::new(checkpoint, keys.number, log, epoch)
-}
-
-/// The end of the chain as it is now.
-pub(super) fn edge(chain: &Chain) -> Edge {
-    Edge { prev: chain.prev(), range: chain.edge().clone(), streams: chain.streams().clone() }
 }
 
 /// Everything that a SEAL says.
@@ -43,7 +38,7 @@ pub(super) fn body(
         cpus: input.cpus.clone(),
         hooks: input.hooks.clone(),
         clock: input.clock,
-        streams: chain.streams().root(),
+        streams: chain.end().streams.root(),
         witnessed: vec![],
         binary: input.binary,
         config: input.config,
@@ -94,7 +89,7 @@ impl Store {
         //    checkpoint ahead of its head file, and goes on from it.
         // 4. The head file. From here on a store that has less is a store that lost something.
         let epoch = next.as_ref().zip(note.as_deref()).map(|(next, note)| (next.number, note));
-        let released = self.write(Some(&signed), epoch).and_then(|()| self.head.write(&signed));
+        let released = self.write(Some(&signed), epoch).and_then(|()| self.head.write(&*self.disk, &signed));
         released.map_err(|error| self.stop(error, now))?;
         // 5. Only now may anybody be told.
         *self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed.clone());
@@ -116,14 +111,16 @@ impl Store {
         checkpoint: Option<&SignedCheckpoint>,
         epoch: Option<(u32, &str)>,
     ) -> Result<(), StoreError> {
-        let edge = checkpoint.map(|_| edge(&self.chain));
         let complete = self.chain.take_complete();
         let batch = Batch {
             links: &self.pending,
             complete: &complete,
-            checkpoint: checkpoint.zip(edge.as_ref()),
+            checkpoint,
+            ends: checkpoint.map(|_| (self.chain.end(), self.chain.aligned())),
             epoch,
             streams: self.streams.unwritten(),
+            policy: self.policy.as_ref().map(|(seq, body)| (*seq, body.as_slice())),
+            copies: &[],
             // What a network peer can put into records is checked by a sum that is no hash: at the end of an epoch redb
             // is not to rely on it.
             two_phase: epoch.is_some(),
@@ -135,27 +132,42 @@ impl Store {
         self.durable = self.chain.size();
         self.pending.clear();
         self.streams.written();
+        self.policy = None;
         Ok(())
     }
 
     /// Begins another segment file if this one is large or old. Called right after a seal.
+    ///
+    /// A segment begins at a multiple of 256, so that what is before it can be removed at the edge of a tile: the few
+    /// records from there to the seal are in both files.
     fn next_segment_if_due(&mut self, now: Now) -> Result<(), StoreError> {
         let shared = self.shared.clone();
         let first = shared.active.read().unwrap_or_else(PoisonError::into_inner).first;
         let path = segment_path(&shared.folder, first);
         let bytes = std::fs::metadata(&path).map_err(|source| StoreError::Io { doing: "measure", path, source })?.len();
         let age = now.wall_ns.saturating_sub(self.segment_wall_ns);
-        if first == self.durable || !self.limits.is_over(bytes, age) {
+        let start = self.chain.aligned().clone();
+        let next = start.range.size();
+        if next <= first || !self.limits.is_over(bytes, age) {
             return Ok(());
         }
-        let streams = self.streams.all();
-        let next = segment::create(&shared.folder, &self.keys.origin, &edge(&self.chain), |db, path| {
-            append::write(db, path, &Batch { streams: &streams, ..Batch::default() })
-        })?;
+        let mut reader = self.reader();
+        let (links, copies) = (reader.links(next..self.durable)?, reader.notes(next + 1..=self.durable)?);
+        let policy = self.policy_in_force.as_ref().map(|(seq, policy)| (*seq, Body::Policy(policy.clone()).encode()));
+        let batch = Batch {
+            links: &links,
+            copies: &copies,
+            ends: Some((self.chain.end(), &start)),
+            streams: &self.streams.all(),
+            policy: policy.as_ref().map(|(seq, body)| (*seq, body.as_slice())),
+            ..Batch::default()
+        };
+        let write = |db: &redb::Database, path: &std::path::Path| append::write(db, path, &batch);
+        let db = segment::create(&*self.disk, &shared.folder, &self.keys.origin, &start, write)?;
         self.pins.clear();
         let mut active = shared.active.write().unwrap_or_else(PoisonError::into_inner);
         // Dropping closes the file in good order: it will never be written again.
-        *active = read::Active { first: self.durable, db: Some(next) };
+        *active = read::Active { first: next, db: Some(db) };
         self.segment_wall_ns = now.wall_ns;
         Ok(())
     }
