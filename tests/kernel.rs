@@ -464,6 +464,24 @@ fn a_candidate_is_flagged_until_it_is_confirmed() {
 }
 
 #[test]
+fn of_a_forgotten_process_nothing_more_is_told() {
+    require!(a_daemon());
+    let mut watched = Watched::start(SCENARIOS, &["serve"]);
+    watched.go();
+    let before = ["child listens tcp 127.0.0.1:listener with nobody", "child has worker"];
+    watched.balance();
+    watched.name_ports(&["listener"]);
+    watched.name_processes(&["worker"]);
+    assert_eq!(watched.story(), before);
+    let tgid = watched.tgid();
+    watched.probe.forget(tgid).expect("the table");
+    watched.probe.forget(watched.fact("worker") as u32).expect("the table");
+    ask(&mut watched);
+    watched.finish();
+    assert_eq!(watched.story(), before, "its connections are nobody's business any more");
+}
+
+#[test]
 fn a_candidates_child_is_a_candidate() {
     require!(a_daemon());
     let (peer, _kept) = refusing();

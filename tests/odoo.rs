@@ -41,6 +41,17 @@ fn check_flow(scene: &Scene, flow: &Value, seen: &Connection, expected: &Expecte
     assert_ne!(opened["instance"], "", "{channel}: {flow:#}");
 }
 
+/// A call is claimed while its flow is open, also when both are read together.
+fn check_call_of_a_flow_that_is_over(scene: &Scene) {
+    let flow = scene.flow(&scene.press("requests"));
+    let cookie = &flow["opened"]["cookie"];
+    let call = scene.daemon.wait_for_event("the call of a flow", |it| it["class"] == "call" && it["cookie"] == *cookie);
+    assert_eq!(call["flow"], flow["flow"], "{call:#}");
+    assert_eq!(call["method"], "POST", "{call:#}");
+    assert_eq!(call["attribution"]["label"], "matched", "{call:#}");
+    assert_eq!(call["attribution"]["module"], "vendor_demo", "{call:#}");
+}
+
 fn verify(scene: &Scene) -> (Option<i32>, String) {
     let output = scene.daemon.auditor(&["verify"]);
     let text = [output.stdout, output.stderr].concat();
@@ -55,6 +66,7 @@ fn every_way_out_is_credited_as_it_should_be() {
         check(&scene, &matched(channel));
     }
     check(&scene, &Expected { program: "curl", ..matched("curl") });
+    check_call_of_a_flow_that_is_over(&scene);
     // No audit event of Python fires for these: seen all the same, and credited to nobody.
     for channel in ["psycopg2", "ctypes"] {
         check(&scene, &Expected { channel, label: "absent", module: None, program: "python" });

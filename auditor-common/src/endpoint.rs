@@ -1,7 +1,7 @@
 //! An address and a port, in one form for IPv4 and IPv6.
 
-/// One end of a flow.
-#[repr(C)]
+/// One end of a flow. Aligned like the rest of an event, so that the kernel half moves and compares it in words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// Network order. IPv4 is `::ffff:a.b.c.d`, so that one form serves both.

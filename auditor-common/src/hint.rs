@@ -44,7 +44,8 @@ pub mod header {
     pub const DROPPED_AT: usize = 40;
     /// Exceptions that the hook caught in itself.
     pub const FAILURES_AT: usize = 48;
-    /// CLOCK_MONOTONIC nanoseconds of the newest entry.
+    /// CLOCK_MONOTONIC nanoseconds at which the hook itself ran last. It is asked to at every request that is served, so
+    /// a SERVE entry that is much newer tells of a hook that was silenced.
     pub const HEARTBEAT_AT: usize = 56;
     /// Bytes of the string table that are in use, from its beginning.
     pub const STRINGS_USED_AT: usize = 64;

@@ -37,7 +37,7 @@ pub fn listens(sock: Sock) {
             netns: port.netns,
             protocol: tcp::PROTOCOL,
             family: sock.family(),
-            ..table::EMPTY
+            ..table::empty()
         };
         table::insert(cookie, &socket);
         table::find(cookie)
@@ -85,7 +85,7 @@ pub fn established(sock: Sock, old: i32) {
     {
         if field!(known, flags) & socket::FLOW != 0 {
             let owner = field!(known, owner);
-            let flags = flag::INTERRUPT | table::flow_flags(known) | audited::flags_of(owner.tgid);
+            let flags = flag::INTERRUPT | table::flow_flags(known) | audited::flags_of(&owner);
             let head = Head { kind: kind::ESTABLISHED, flags, boot_ns: kernel::boot_ns(), owner: &owner };
             tell(&head, sock, &known.key(), true);
         }
@@ -112,10 +112,10 @@ fn arrived(sock: Sock) {
         netns,
         protocol: tcp::PROTOCOL,
         family: sock.family(),
-        ..table::EMPTY
+        ..table::empty()
     };
     table::insert(cookie, &socket);
-    let flags = flag::INTERRUPT | flag::INBOUND | audited::flags_of(owner.tgid);
+    let flags = flag::INTERRUPT | flag::INBOUND | audited::flags_of(&owner);
     let head = Head { kind: kind::ESTABLISHED, flags, boot_ns: now, owner: &owner };
     tell(&head, sock, &SocketKey { cookie, generation: 0, netns }, true);
 }
@@ -126,7 +126,7 @@ fn arrived(sock: Sock) {
 #[inline(never)]
 pub fn tell(head: &Head, sock: Sock, key: &SocketKey, with_remote: bool) {
     let key = *key;
-    let (local, remote) = (sock.local(), if with_remote { sock.remote() } else { table::EMPTY.remote });
+    let (local, remote) = (sock.local(), if with_remote { sock.remote() } else { kernel::nobody() });
     let (protocol, family) = (sock.protocol(), sock.family());
     emit::event(head, Wake::Batch, |header| Established { header, key, local, remote, protocol, family, _pad: 0 });
 }

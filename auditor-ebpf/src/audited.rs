@@ -26,38 +26,66 @@ pub struct Current {
     pub flags: u16,
 }
 
+impl Current {
+    /// What events say about it.
+    #[inline(always)]
+    pub fn of(watched: &Watched) -> Self {
+        // SAFETY: an entry of our own map; a concurrent removal leaves the memory in place until this program ends.
+        let (process_start_ns, flags) = unsafe { ((*watched.entry).start_ns, (*watched.entry).flags) };
+        // SAFETY: reads a number.
+        let cgroup = unsafe { bpf_get_current_cgroup_id() };
+        let owner = Owner { process_start_ns, cgroup, tgid: watched.tgid(), tid: watched.pid_tgid as u32 };
+        Self { owner, flags: event_flags(flags) }
+    }
+}
+
+/// That the running process is watched, before anything else about it is asked.
+pub struct Watched {
+    entry: *mut Audited,
+    pid_tgid: u64,
+}
+
+impl Watched {
+    #[inline(always)]
+    fn tgid(&self) -> u32 {
+        (self.pid_tgid >> 32) as u32
+    }
+}
+
 /// Everyone else on the host pays for this one look-up, and for nothing more.
 #[inline(always)]
-pub fn current() -> Option<Current> {
+pub fn watched() -> Option<Watched> {
     let pid_tgid = bpf_get_current_pid_tgid();
-    let tgid = (pid_tgid >> 32) as u32;
-    let entry = AUDITED.get_ptr_mut(tgid)?;
-    // SAFETY: an entry of our own map; a concurrent removal leaves the memory in place until this program ends.
-    let (mut start_ns, flags) = unsafe { ((*entry).start_ns, (*entry).flags) };
-    if flags & audited::UNVERIFIED != 0 {
-        start_ns = verified(tgid, entry)?;
+    let entry = AUDITED.get_ptr_mut((pid_tgid >> 32) as u32)?;
+    let watched = Watched { entry, pid_tgid };
+    // SAFETY: as in `Current::of`.
+    if unsafe { (*entry).flags } & audited::UNVERIFIED != 0 && !verified(watched.tgid(), entry) {
+        return None;
     }
-    // SAFETY: reads a number.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    let owner = Owner { process_start_ns: start_ns, cgroup, tgid, tid: pid_tgid as u32 };
-    Some(Current { owner, flags: event_flags(flags) })
+    Some(watched)
+}
+
+/// The running process, if it is watched.
+#[inline(always)]
+pub fn current() -> Option<Current> {
+    Some(Current::of(&watched()?))
 }
 
 /// User space found the process in `/proc`. It may have ended since, and its number may be another's now: the start
 /// time decides.
 #[inline(never)]
-fn verified(tgid: u32, entry: *mut Audited) -> Option<u64> {
+fn verified(tgid: u32, entry: *mut Audited) -> bool {
     let exact = kernel::current_process_start_ns();
-    // SAFETY: as in `current`.
+    // SAFETY: as in `Current::of`.
     unsafe {
         if exact / PROC_STEP_NS != (*entry).start_ns / PROC_STEP_NS {
             let _ = AUDITED.remove(tgid);
-            return None;
+            return false;
         }
         (*entry).start_ns = exact;
         (*entry).flags &= !audited::UNVERIFIED;
     }
-    Some(exact)
+    true
 }
 
 #[inline(always)]
@@ -65,11 +93,13 @@ fn event_flags(flags: u32) -> u16 {
     if flags & audited::CANDIDATE != 0 { flag::CANDIDATE } else { 0 }
 }
 
-/// Flags for an event about a socket of this process, which need not be the running one.
+/// Flags for an event about a socket of this process, which need not be the running one, and may have ended.
 #[inline(always)]
-pub fn flags_of(tgid: u32) -> u16 {
-    // SAFETY: as in `current`.
-    AUDITED.get_ptr(tgid).map_or(0, |entry| event_flags(unsafe { (*entry).flags }))
+pub fn flags_of(owner: &Owner) -> u16 {
+    let Some(entry) = AUDITED.get_ptr(owner.tgid) else { return 0 };
+    // SAFETY: as in `Current::of`.
+    let Audited { start_ns, flags, .. } = unsafe { *entry };
+    if start_ns == owner.process_start_ns { event_flags(flags) } else { 0 }
 }
 
 /// From now on the process is watched.

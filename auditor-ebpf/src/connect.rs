@@ -66,7 +66,7 @@ pub fn flow_began(
             netns,
             protocol: subject.protocol,
             family: subject.family,
-            ..table::EMPTY
+            ..table::empty()
         };
         table::insert(subject.cookie, &socket);
         (SocketKey { cookie: subject.cookie, generation: 0, netns }, table::Previous { sent: 0, received: 0 })
@@ -116,7 +116,7 @@ pub fn closed(sock: Sock, old: i32) {
 #[inline(always)]
 pub fn ended(known: Known, old: i32, error: u32, (sent, received): (u64, u64), context: u16) {
     let owner = field!(known, owner);
-    let flags = context | flag::MEASURED | table::flow_flags(known) | audited::flags_of(owner.tgid);
+    let flags = context | flag::MEASURED | table::flow_flags(known) | audited::flags_of(&owner);
     let head = Head { kind: kind::CLOSED, flags, boot_ns: kernel::boot_ns(), owner: &owner };
     emit::event(&head, Wake::Batch, |header| Closed {
         header,

@@ -19,7 +19,6 @@ use aya_ebpf::{
     },
     programs::{SockAddrContext, SockContext},
 };
-use core::ptr;
 
 /// Replaced by the loader before the programs are loaded; frozen then, so that the verifier takes each as a constant.
 #[unsafe(no_mangle)]
@@ -231,7 +230,7 @@ impl Sock {
     pub fn remote(self) -> Endpoint {
         let port = self.remote_port();
         if port == 0 {
-            return Endpoint::v6([0; 16], 0);
+            return nobody();
         }
         self.end(offset!(sock_remote_v4), offset!(sock_remote_v6), port)
     }
@@ -239,9 +238,10 @@ impl Sock {
     #[inline(always)]
     fn end(self, v4: usize, v6: usize, port: u16) -> Endpoint {
         if self.family() == AF_INET6 {
-            Endpoint::v6(copy(self.0, v6), port)
+            let [first, second]: [u64; 2] = copy(self.0, v6);
+            end(first, second, port)
         } else {
-            Endpoint::v4(load::<u32>(self.0, v4).to_ne_bytes(), port)
+            end_v4(load(self.0, v4), port)
         }
     }
 
@@ -411,7 +411,7 @@ pub fn destination_v4(ctx: &SockAddrContext) -> Endpoint {
     let (ip, port) = unsafe {
         ((&raw const (*address).user_ip4).read_volatile(), (&raw const (*address).user_port).read_volatile())
     };
-    Endpoint::v4(ip.to_ne_bytes(), u16::from_be(port as u16))
+    end_v4(ip, u16::from_be(port as u16))
 }
 
 /// Where a `connect` or a send goes to, IPv6. The context takes loads of one word at a time.
@@ -430,8 +430,36 @@ pub fn destination_v6(ctx: &SockAddrContext) -> Endpoint {
             (&raw const (*address).user_port).read_volatile(),
         )
     };
-    let mut octets = [0; 16];
-    // SAFETY: sixteen bytes each, and any bytes are a valid value of both.
-    unsafe { ptr::copy_nonoverlapping(words.as_ptr().cast::<u8>(), octets.as_mut_ptr(), 16) };
-    Endpoint::v6(octets, u16::from_be(port as u16))
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    end(pair(words[0], words[1]), pair(words[2], words[3]), u16::from_be(port as u16))
+}
+
+/// No address and no port.
+#[inline(always)]
+pub fn nobody() -> Endpoint {
+    let zero = zero();
+    end(zero, zero, zero as u16)
+}
+
+/// Zero, unknown to the compiler, which would make a call of several zeros in a row, and that call a loop over bytes.
+#[inline(always)]
+pub fn zero() -> u64 {
+    let zero;
+    // SAFETY: sets a register.
+    unsafe { core::arch::asm!("{zero} = 0", zero = out(reg) zero, options(pure, nomem, nostack)) };
+    zero
+}
+
+/// An IPv4 address, four bytes in network order, as IPv6 has it: `::ffff:a.b.c.d`.
+#[inline(always)]
+const fn end_v4(ip: u32, port: u16) -> Endpoint {
+    end(0, 0xffff_0000 | (ip as u64) << 32, port)
+}
+
+/// An endpoint out of words: bytes by themselves would be filled in by loops. The words are little-endian, as is the
+/// target (`bpfel`).
+#[inline(always)]
+const fn end(first: u64, second: u64, port: u16) -> Endpoint {
+    // SAFETY: as long, as aligned, and without hidden padding, as the assertion beside `Endpoint` proves.
+    unsafe { core::mem::transmute::<[u64; 3], Endpoint>([first, second, port as u64]) }
 }

@@ -113,12 +113,8 @@ impl Known {
     #[inline(always)]
     pub fn is_with(self, remote: &Endpoint) -> bool {
         // Words, since comparing slices would be a call.
-        // SAFETY: as in `field`; an `Endpoint` has no padding, and any alignment is read right.
-        unsafe {
-            let a = (&raw const (*self.entry).remote).cast::<[u64; 3]>().read_unaligned();
-            let b = (&raw const *remote).cast::<[u64; 3]>().read_unaligned();
-            a == b
-        }
+        // SAFETY: as in `field`; an `Endpoint` has no hidden padding, and is as long as three aligned words.
+        unsafe { *(&raw const (*self.entry).remote).cast::<[u64; 3]>() == *(&raw const *remote).cast::<[u64; 3]>() }
     }
 
     /// Another flow begins on this socket: gives its key, and what the one before came to.
@@ -161,27 +157,31 @@ pub fn created(ctx: &SockContext) {
         netns: kernel::sock_netns(ctx),
         protocol: protocol as u16,
         family: family as u16,
-        ..EMPTY
+        ..empty()
     };
     // A full table is not counted here: nothing has happened yet that could be missed.
     let _ = SOCKETS.insert(cookie, socket, 0);
 }
 
 /// A socket of which nothing is known.
-pub const EMPTY: Socket = Socket {
-    owner: Owner { process_start_ns: 0, cgroup: 0, tgid: 0, tid: 0 },
-    last_ns: 0,
-    sent: 0,
-    received: 0,
-    remote: Endpoint { address: [0; 16], port: 0, _pad: [0; 6] },
-    generation: 0,
-    flags: 0,
-    netns: 0,
-    protocol: 0,
-    family: 0,
-    local_port: 0,
-    _pad: [0; 6],
-};
+#[inline(always)]
+pub fn empty() -> Socket {
+    let zero = kernel::zero();
+    Socket {
+        owner: Owner { process_start_ns: zero, cgroup: zero, tgid: 0, tid: 0 },
+        last_ns: zero,
+        sent: zero,
+        received: zero,
+        remote: kernel::nobody(),
+        generation: zero,
+        flags: zero,
+        netns: 0,
+        protocol: 0,
+        family: 0,
+        local_port: zero as u16,
+        _pad: [zero as u8; 6],
+    }
+}
 
 /// The last descriptor of a socket was closed, by whomever.
 #[inline(always)]
@@ -198,7 +198,7 @@ pub fn released(ctx: &SockContext) {
     if field!(known, flags) & socket::FLOW != 0 {
         let owner = field!(known, owner);
         let measured = if kernel::lengths() { flag::MEASURED } else { 0 };
-        let flags = measured | flow_flags(known) | audited::flags_of(owner.tgid);
+        let flags = measured | flow_flags(known) | audited::flags_of(&owner);
         let head = Head { kind: kind::RELEASED, flags, boot_ns: kernel::boot_ns(), owner: &owner };
         emit::event(&head, Wake::Batch, |header| Closed {
             header,

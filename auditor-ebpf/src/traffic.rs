@@ -69,7 +69,7 @@ fn moved(sock: Sock, length: i32, way: Way) {
         netns,
         protocol,
         family,
-        ..table::EMPTY
+        ..table::empty()
     };
     // Without a place in the table every call would be the first one. The full table is a gap of its own.
     if table::insert(cookie, &socket) {

@@ -8,7 +8,7 @@ mod observe; // one event through the stages
 mod seal; // commit, balance, seal
 mod watch; // who is audited, and what is told to the window
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -77,6 +77,9 @@ pub struct Pipeline {
     lineage: Lineage,
     claims: ClaimStore,
     flows: Flows,
+    /// Records of flows that began or ended in this turn, by cookie: a call that was claimed while its flow was open may
+    /// be read together with the flow's end.
+    fresh: HashMap<u64, u64>,
     accounts: Accounts,
     /// Decoded, and not yet observed.
     batch: Vec<Event>,
@@ -87,6 +90,8 @@ pub struct Pipeline {
     announced: u64,
     /// What the kernel's tables had not taken at the last seal.
     overflows: Overflows,
+    /// Hooks whose loss was told.
+    detached: BTreeSet<&'static str>,
     due: Due,
 }
 
@@ -110,12 +115,14 @@ impl Pipeline {
             lineage: Lineage::default(),
             claims: ClaimStore::default(),
             flows: Flows::default(),
+            fresh: HashMap::new(),
             accounts: Accounts::default(),
             batch: Vec::with_capacity(BATCH),
             later: Vec::new(),
             changes: Vec::new(),
             announced: 0,
             overflows: Overflows::default(),
+            detached: BTreeSet::new(),
             due: Due::default(),
         }
     }

@@ -203,10 +203,25 @@ impl Probe {
         Ok(found(table.insert(tgid, entry, EXIST), "a candidate")?.is_some())
     }
 
-    /// A process is out of scope: nothing more of what it does is told. Flows that it began already may still end, with
-    /// its identity as their owner.
+    /// A process is out of scope: nothing more is told of what it does, of its sockets, or of its listeners.
     pub fn forget(&mut self, tgid: u32) -> Result<(), ProbeError> {
         found(self.audited()?.remove(&tgid), "a process")?;
+        self.remove_owned::<Plain<Port>, Plain<Listener>>("LISTENERS", |Plain(listener)| listener.owner.tgid == tgid)?;
+        self.remove_owned::<u64, Plain<Socket>>("SOCKETS", |Plain(socket)| socket.owner.tgid == tgid)
+    }
+
+    /// Takes out the entries that `is_owned` chooses. The kernel half may change the table meanwhile: an entry that is
+    /// passed over for that is one of the few that were new.
+    fn remove_owned<K: Pod, V: Pod>(
+        &mut self,
+        table: &'static str,
+        is_owned: impl Fn(&V) -> bool,
+    ) -> Result<(), ProbeError> {
+        let mut table = self.table::<K, V>(table)?;
+        let owned: Vec<K> = table.iter().flatten().filter(|(_, value)| is_owned(value)).map(|(key, _)| key).collect();
+        for key in owned {
+            found(table.remove(&key), "an entry")?;
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | alarm | `store_violated`, `records_missing`, `contradiction`, `watched_hosts`, `watched_modules`, `raw_socket`, `packet_socket`, `stolen_descriptor`, `ptrace`, `self_egress`, `capture_off` |
 //! | attention | `unattributed`, `lost`, `interrupted`, `hook_off`, `auditing_off`, `loosened`, `first_contact`, `unverified` |
-//! | all-clear | none of these; notes do not change it: `new_destinations`, `open_before`, `restarted`, `recycled`, `lower_tier`, `root_key`, `claimed_settings`, `passed_through`, `folded`, `forgotten`, `waiting` |
+//! | all-clear | none of these; notes do not change it: `new_destinations`, `clock_set`, `open_before`, `restarted`, `recycled`, `lower_tier`, `root_key`, `claimed_settings`, `passed_through`, `folded`, `forgotten`, `waiting` |
 //!
 //! A reason that was acknowledged does not count, until it recurs.
 

@@ -103,15 +103,12 @@ impl Rollup {
             Body::RunStop(_) => self.history.stopped(),
             Body::Loss(loss) => self.history.lost(head, loss),
             Body::Seal(seal) => self.history.sealed(head, seal),
-            Body::Genesis { .. }
-            | Body::Ack(_)
-            | Body::Checked(_)
-            | Body::Rotate(_)
-            | Body::Policy(_)
-            | Body::Prune(_)
-            | Body::Clock(_)
-            | Body::Export(_)
-            | Body::Recover(_) => {}
+            Body::Checked(checked) => self.history.checked(head, checked),
+            Body::Recover(recover) => self.history.recovered(head, recover),
+            Body::Ack(ack) => self.history.acknowledged(head, ack),
+            Body::Clock(_) => self.history.clock_set(head),
+            Body::Prune(prune) => self.forget(prune.newest_wall_ns),
+            Body::Genesis { .. } | Body::Rotate(_) | Body::Policy(_) | Body::Export(_) => {}
         }
         self.history.recorded(head);
     }
@@ -179,8 +176,8 @@ impl Rollup {
         self.hours.rows(from_ns, until_ns, knowledge)
     }
 
-    /// Forgets hours that ended before this moment: their records are not kept any more.
-    pub fn forget(&mut self, before_ns: u64) {
+    /// Forgets hours that ended before this moment: their records are not kept any more. First contacts stay.
+    fn forget(&mut self, before_ns: u64) {
         self.hours.forget(before_ns);
         self.history.forget(before_ns);
     }

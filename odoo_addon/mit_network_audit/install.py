@@ -1,17 +1,19 @@
 # Part of Network Audit. License LGPL-3.
-"""The one step behind both doors (``post_load`` and ``ir.http._register_hook``): idempotent, and it never raises.
+"""The one step behind both doors (``post_load``, ``ir.http._register_hook``): idempotent.
 
-Here, and only here, is what the core has to know of Odoo: which route, cron and database the running code serves,
-and who serves what comes in.
+Here, and only here, is what the core has to know of Odoo: which route, cron and database the
+running code serves, and who serves what comes in.
 """
 
 import contextlib
+import importlib.util
 import logging
 import os
 import sys
 
 import odoo.http
 from odoo.addons.base.models import ir_cron
+from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
 from .core import calls, carry, frames, hints, hook, layers
@@ -62,7 +64,19 @@ def install():
     except Exception:
         _logger.exception('Network Audit could not be set up: calls of this process are not named.')
         return
+    _say_if_rpc_was_dropped()
     _logger.info('Network Audit names the calls of this process (pid %s).', os.getpid())
+
+
+def _say_if_rpc_was_dropped():
+    """Since 19, RPC is a module, and a `--load` that does not name it drops it."""
+    names = config['server_wide_modules'] or ()
+    names = names.split(',') if isinstance(names, str) else names
+    if frames.OWN in names and 'rpc' not in names and importlib.util.find_spec('odoo.addons.rpc'):
+        _logger.warning(
+            'XML-RPC and JSON-RPC answer no requests without a database, because "rpc" is not '
+            'loaded: use --load=base,rpc,web,mit_network_audit'
+        )
 
 
 def _note_what_odoo_serves(recorder):
@@ -84,7 +98,9 @@ def _noting_route(recorder):
                 module = frames.module_of(controller.__module__)
                 code = controller.__code__
                 site = code.co_filename, code.co_firstlineno, code.co_name
-                _claim_served(recorder, self, Origin((module,), module, *site, name=route, database=self.db))
+                _claim_served(
+                    recorder, self, Origin((module,), module, *site, name=route, database=self.db)
+                )
             except Exception:
                 recorder.failed()
             return original(self, rule)
@@ -100,7 +116,9 @@ def _noting_static(recorder):
             try:
                 # The file is there, so what stands before its folder is the name of a module.
                 module = self.httprequest.path[1:].partition('/static/')[0]
-                _claim_served(recorder, self, Origin((module,), module, name='static files', database=self.db))
+                _claim_served(
+                    recorder, self, Origin((module,), module, name='static files', database=self.db)
+                )
             except Exception:
                 recorder.failed()
             return original(self)
@@ -112,6 +130,7 @@ def _noting_static(recorder):
 
 def _claim_served(recorder, request, origin):
     """Says on whose behalf the accepted socket of this request is used."""
+    sys.audit(hook.ALIVE)
     environ = request.httprequest._HTTPRequest__environ
     sock = calls.kernel_socket(environ.get('werkzeug.socket') or environ.get('socket'))
     if sock is not None and calls.family(sock) in calls.INTERNET:
@@ -119,7 +138,7 @@ def _claim_served(recorder, request, origin):
 
 
 def _keeping_route(original):
-    """RPC hides the request from the methods that it calls: their calls still belong to its route."""
+    """RPC hides the request from the methods that it calls: they still belong to its route."""
 
     @contextlib.contextmanager
     def borrow_request():

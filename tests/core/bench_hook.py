@@ -1,7 +1,7 @@
 """What the hook costs: `python3 tests/core/bench_hook.py [--json]`.
 
-Numbers are the best of several rounds, in nanoseconds, with a daemon at the other end that has the ring. `net` is
-without what raising the event costs when nobody listens.
+Numbers are the best of several rounds, in nanoseconds, with a daemon at the other end that has the
+ring. `net` is without what raising the event costs when nobody listens.
 """
 
 import json
@@ -24,7 +24,7 @@ def best(function, number):
 
 
 def stack(depth, function):
-    """A call of `function` under this many frames: library code over a vendor's over plumbing, as in a request."""
+    """A call of `function` under this many frames: a library's over a vendor's over plumbing."""
     source = 'def go(n, f):\n    return go(n - 1, f) if n else f()\n'
     libraries, vendor = {'__name__': 'requests.sessions'}, calls('vendor.models.x')
     exec(source, libraries)
@@ -35,7 +35,7 @@ def stack(depth, function):
 
 
 def cost(event, args, depth):
-    """One event from a fresh stack: its frames have to be looked at for the first time, as in life."""
+    """One event from a fresh stack: its frames are looked at for the first time, as in life."""
     audit = sys.audit
     return best(stack(depth, lambda: audit(event, *args)), 4_000 // (depth + 10))
 
@@ -61,7 +61,9 @@ def main():
         for event, depth in with_hook
     }
     getframe, describe = sys._getframe, recorder.describe
-    plain, described = (best(stack(33, f), 100) for f in (getframe, lambda: describe(getframe(), True)))
+    plain, described = (
+        best(stack(33, f), 100) for f in (getframe, lambda: describe(getframe(), True))
+    )
     rows['what a wrapper adds at 33 frames'] = round(described - plain)
     assert recorder.link.is_up and daemon.rings, 'the daemon has the ring'
     if '--json' in sys.argv:

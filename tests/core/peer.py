@@ -1,6 +1,7 @@
-"""The other end of `hints.sock` for tests of the addon: a real socket that takes rings and reads their claims.
+"""The other end of `hints.sock` for tests: a real socket that takes rings and reads them.
 
-By hand, against a running Odoo: `python3 tests/core/peer.py /run/dir` prints every claim as a JSON line.
+By hand, against a running Odoo: `python3 tests/core/peer.py /run/dir` prints every claim as a JSON
+line.
 """
 
 import array
@@ -49,8 +50,8 @@ class Ring:
 
     def entry(self, sequence):
         raw = os.pread(self.fd, ENTRY_LEN, HEADER_LEN + (sequence - 1) % ENTRIES * ENTRY_LEN)
-        found, time, key, chain, site, origin, database, detail, port, operation, channel, crc = struct.unpack(
-            '<QQQ4I16sHBBI', raw
+        found, time, key, chain, site, origin, database, detail, port, operation, channel, crc = (
+            struct.unpack('<QQQ4I16sHBBI', raw)
         )
         assert found == sequence and crc == zlib.crc32(raw[:60]), (sequence, raw)
         return {
@@ -92,7 +93,9 @@ class Daemon:
             except BlockingIOError:
                 return self.rings
             connection.settimeout(1)
-            pid, _, _ = struct.unpack('iII', connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            pid, _, _ = struct.unpack(
+                'iII', connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            )
             hello, ancillary, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(4))
             assert hello == struct.pack('<8sIQ', b'NAHINTS1', 1, STRINGS_OFFSET + 512 * 1024), hello
             rights = array.array('i')

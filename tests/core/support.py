@@ -1,4 +1,4 @@
-"""What the tests of the addon's core stand on: the core under its real name, without Odoo, and code that plays addons."""
+"""What the core's tests stand on: the core under its real name, and code that plays addons."""
 
 import importlib
 import pathlib
@@ -25,7 +25,7 @@ def core(name):
 
 
 def addon(module, source, **names):
-    """Runs `source` as code of an addon; returns its globals. `module` may have dots: `vendor.models.x`."""
+    """Runs `source` as a module of an addon (`vendor.models.x`); returns its globals."""
     loaded = types.ModuleType('odoo.addons.' + module)
     sys.modules[loaded.__name__] = loaded
     vars(loaded).update(names)

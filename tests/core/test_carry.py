@@ -65,7 +65,9 @@ class Carried(unittest.TestCase):
         return result
 
     def check(self, found):
-        self.assertEqual((found.chain, found.module, found.name), (('vendor',), 'vendor', 'route /x'))
+        self.assertEqual(
+            (found.chain, found.module, found.name), (('vendor',), 'vendor', 'route /x')
+        )
         self.assertEqual(found.file, '/srv/addons/vendor/models/x.py')
 
     def test_a_thread_is_its_starters(self):
@@ -131,7 +133,11 @@ class Carried(unittest.TestCase):
     def test_a_cron_beats_the_action_that_it_runs_and_an_action_beats_a_route(self):
         scope = {'here': here}
         code = compile('found = here()', 'ir.actions.server(93,)', 'exec')
-        for name, expected in (('cron 7', 'cron 7'), ('route /x', 'server-action 93'), (None, 'server-action 93')):
+        for name, expected in (
+            ('cron 7', 'cron 7'),
+            ('route /x', 'server-action 93'),
+            (None, 'server-action 93'),
+        ):
             token = origin.CURRENT.set(origin.Origin(name=name))
             exec(code, scope)
             origin.CURRENT.reset(token)
@@ -140,7 +146,9 @@ class Carried(unittest.TestCase):
     def test_results_arguments_and_exceptions_pass_through(self):
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
             self.assertEqual(self.vendor(pool.submit, divmod, 7, 2).result(), (3, 1))
-            self.assertEqual(self.vendor(pool.submit, dict, fn=1, self=2).result(), {'fn': 1, 'self': 2})
+            self.assertEqual(
+                self.vendor(pool.submit, dict, fn=1, self=2).result(), {'fn': 1, 'self': 2}
+            )
             with self.assertRaises(ZeroDivisionError):
                 self.vendor(pool.submit, divmod, 7, 0).result()
 

@@ -17,9 +17,13 @@ def here():
 
 class Stack(unittest.TestCase):
     def test_modules_are_named_once_and_nearest_first(self):
-        web, vendor, mail = (calls(module) for module in ('web.controllers.main', 'vendor.models.x', 'mail.models.y'))
+        web, vendor, mail = (
+            calls(module) for module in ('web.controllers.main', 'vendor.models.x', 'mail.models.y')
+        )
         found = web(vendor, mail, vendor, here)
-        self.assertEqual((found.chain, found.module, found.action), (['vendor', 'mail', 'web'], 'vendor', None))
+        self.assertEqual(
+            (found.chain, found.module, found.action), (['vendor', 'mail', 'web'], 'vendor', None)
+        )
         site = found.frame.f_code.co_filename, found.frame.f_lineno
         self.assertEqual(site, ('/srv/addons/vendor/models/x.py', 2))
 
@@ -33,7 +37,9 @@ class Stack(unittest.TestCase):
         self.assertEqual(far(near, here).frame.f_code.co_filename, '/srv/addons/vendor/near.py')
 
     def test_our_own_frames_are_not_seen(self):
-        self.assertEqual(calls('mit_network_audit.models.ir_http')(calls('vendor.x'), here)[0], ['vendor'])
+        self.assertEqual(
+            calls('mit_network_audit.models.ir_http')(calls('vendor.x'), here)[0], ['vendor']
+        )
         self.assertEqual(calls('mit_network_audit.x')(here)[0], [])
 
     def test_stored_code_is_named_by_its_record(self):
@@ -45,8 +51,22 @@ class Stack(unittest.TestCase):
         exec(compile('result = go()', 'ir.actions.server(7,)', 'exec'), named_none)
         self.assertEqual(named_none['result'].action, 'server-action 7')
 
+    def test_templates_are_named_by_their_record(self):
+        base = addon('base.models.ir_qweb', '')
+        for name in (None, 'odoo.addons.base.models.ir_qweb'):
+            scope = {'go': calls('vendor.x'), 'here': here, '__name__': name}
+            exec(compile('result = go(here)', '<245>', 'exec'), scope)
+            found = scope['result']
+            self.assertEqual((found.module, found.action, found.channel), ('vendor', 'qweb 245', 0))
+        self.assertIsNot(base, scope)
+
     def test_what_looks_like_stored_code_and_is_not_has_no_record(self):
-        for filename in ('ir.actions.server(93, 94)', 'xir.actions.server(93,)', 'ir.actions.server(x,)', '<string>'):
+        for filename in (
+            'ir.actions.server(93, 94)',
+            'xir.actions.server(93,)',
+            'ir.actions.server(x,)',
+            '<string>',
+        ):
             scope = {'go': here}
             exec(compile('result = go()', filename, 'exec'), scope)
             self.assertIsNone(scope['result'].action)
@@ -67,7 +87,7 @@ class Stack(unittest.TestCase):
 
 class Channel(unittest.TestCase):
     def through(self, *names):
-        """The channel of a call that the vendor makes through libraries of these names, the outermost first."""
+        """The channel of a call that the vendor makes through these libraries, outermost first."""
         function = here
         for name in reversed(names):
             scope = {'__name__': name}
@@ -78,7 +98,16 @@ class Channel(unittest.TestCase):
     def test_it_is_the_highest_layer_that_was_seen(self):
         for names, channel in (
             (('socket',), 'socket'),
-            (('requests.api', 'requests.sessions', 'urllib3.connectionpool', 'http.client', 'socket'), 'requests'),
+            (
+                (
+                    'requests.api',
+                    'requests.sessions',
+                    'urllib3.connectionpool',
+                    'http.client',
+                    'socket',
+                ),
+                'requests',
+            ),
             (('zeep.client', 'requests.sessions', 'http.client'), 'requests'),
             (('urllib.request', 'http.client'), 'urllib'),
             (('urllib3.poolmanager', 'http.client'), 'urllib3'),
@@ -161,7 +190,9 @@ class Outside(unittest.TestCase):
         return found[0]
 
     def test_a_library_is_named_by_its_way_in(self):
-        self.assertEqual(self.named('socket', 'urllib3.connection', 'requests.api'), 'library:requests')
+        self.assertEqual(
+            self.named('socket', 'urllib3.connection', 'requests.api'), 'library:requests'
+        )
 
     def test_the_framework_is_named_where_it_is_on_the_stack(self):
         self.assertEqual(self.named('socket', 'requests.api', 'odoo.service.server'), 'odoo')
@@ -184,9 +215,21 @@ class Site(unittest.TestCase):
     def test_a_file_is_seen_from_the_folder_of_its_module(self):
         for module, path, short in (
             ('vendor', '/opt/x/vendor/models/a.py', 'vendor/models/a.py'),
-            ('mail', '/usr/lib/python3/dist-packages/odoo/addons/mail/models/a.py', 'mail/models/a.py'),
-            ('library:requests', '/srv/venv/lib/python3.11/site-packages/requests/api.py', 'requests/api.py'),
-            ('odoo', '/usr/lib/python3/dist-packages/odoo/service/server.py', 'odoo/service/server.py'),
+            (
+                'mail',
+                '/usr/lib/python3/dist-packages/odoo/addons/mail/models/a.py',
+                'mail/models/a.py',
+            ),
+            (
+                'library:requests',
+                '/srv/venv/lib/python3.11/site-packages/requests/api.py',
+                'requests/api.py',
+            ),
+            (
+                'odoo',
+                '/usr/lib/python3/dist-packages/odoo/service/server.py',
+                'odoo/service/server.py',
+            ),
             ('vendor', 'ir.actions.server(93,)', 'ir.actions.server(93,)'),
         ):
             self.assertEqual(frames.site(module, path, 12, 'f'), f'{short}:12 f')

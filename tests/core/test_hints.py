@@ -30,8 +30,14 @@ class Golden(unittest.TestCase):
         fd = os.memfd_create('golden')
         self.addCleanup(os.close, fd)
         os.ftruncate(fd, hints.FILE_LEN)
-        parts = {name: (bytes.fromhex(data), json.loads(meaning)) for name, data, meaning in self.lines}
-        for name, at in (('header', 0), ('entries', hints.HEADER_LEN), ('strings', hints.STRINGS_OFFSET)):
+        parts = {
+            name: (bytes.fromhex(data), json.loads(meaning)) for name, data, meaning in self.lines
+        }
+        for name, at in (
+            ('header', 0),
+            ('entries', hints.HEADER_LEN),
+            ('strings', hints.STRINGS_OFFSET),
+        ):
             os.pwrite(fd, parts[f'ring {name}'][0], at)
         claims = peer.Ring(fd).read_new()
         expected = parts['ring strings'][1]
@@ -42,7 +48,9 @@ class Golden(unittest.TestCase):
             self.assertEqual(claim['chain'].split(','), says['chain'])
 
     def test_the_layout_is_that_of_the_rust_side(self):
-        source = (pathlib.Path(__file__).parents[2] / 'auditor-common/src/hint.rs').read_text(encoding='utf-8')
+        source = (pathlib.Path(__file__).parents[2] / 'auditor-common/src/hint.rs').read_text(
+            encoding='utf-8'
+        )
         for name, value in (
             ('HEADER_LEN', hints.HEADER_LEN),
             ('ENTRIES', hints.ENTRIES),
@@ -98,7 +106,9 @@ class Ring(unittest.TestCase):
     def test_a_text_has_one_place(self):
         first, second = self.ring.intern('vendor,web'), self.ring.intern('vendor')
         self.assertEqual(self.ring.intern('vendor,web'), first)
-        self.assertEqual((self.reader.string(first), self.reader.string(second)), ('vendor,web', 'vendor'))
+        self.assertEqual(
+            (self.reader.string(first), self.reader.string(second)), ('vendor,web', 'vendor')
+        )
 
     def test_a_long_or_strange_text_is_made_to_fit(self):
         for text, read in (

@@ -1,5 +1,6 @@
 import _socket
 import _thread
+import gc
 import http.client
 import os
 import socket
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import unittest
 
 import peer
@@ -34,7 +36,7 @@ def begin_anew():
 
 
 def age(recorder):
-    """As if the connection had been there for longer than a refusal takes, and was not looked at just now."""
+    """As if the connection were older than a refusal, and had not been looked at just now."""
     recorder.link._connected_at -= client.REFUSED
     recorder.ring.look_at = 0
 
@@ -96,7 +98,9 @@ class Claims(unittest.TestCase):
                 return bytes(8)
 
         with Liar() as sock:
-            cookie = int.from_bytes(_socket.socket.getsockopt(sock, socket.SOL_SOCKET, 57, 8), sys.byteorder)
+            cookie = int.from_bytes(
+                _socket.socket.getsockopt(sock, socket.SOL_SOCKET, 57, 8), sys.byteorder
+            )
             sock.connect_ex(('127.0.0.1', nowhere()))
         self.one(operation='connect', key=cookie)
 
@@ -133,7 +137,10 @@ class Claims(unittest.TestCase):
         self.one(operation='resolve', key=me, detail=bytes(16))
         thread_id = []
         thread = threading.Thread(
-            target=lambda: (thread_id.append(_thread.get_native_id()), socket.gethostbyname('localhost'))
+            target=lambda: (
+                thread_id.append(_thread.get_native_id()),
+                socket.gethostbyname('localhost'),
+            )
         )
         thread.start()
         thread.join()
@@ -144,8 +151,16 @@ class Claims(unittest.TestCase):
             connection = http.client.HTTPConnection('127.0.0.1', server.getsockname()[1])
             connection.connect()
             self.new()
-            cookie = int.from_bytes(connection.sock.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)
-            self.vendor(connection.request, 'POST', '/MARKER?MARKER=1', b'MARKER' * 9, {'X-MARKER': 'MARKER'})
+            cookie = int.from_bytes(
+                connection.sock.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder
+            )
+            self.vendor(
+                connection.request,
+                'POST',
+                '/MARKER?MARKER=1',
+                b'MARKER' * 9,
+                {'X-MARKER': 'MARKER'},
+            )
             claim = self.one(operation='call', key=cookie, chain='vendor', port=0)
             self.assertEqual(claim['detail'][:8], b'POST\0\0\0\0')
             connection.close()
@@ -171,11 +186,23 @@ class Claims(unittest.TestCase):
         ):
             self.vendor(sys.audit, event, Client(), piece)
             claims = self.new()
-            self.assertEqual([claim['detail'][:8].rstrip(b'\0') for claim in claims], [word] if word else [], piece)
+            self.assertEqual(
+                [claim['detail'][:8].rstrip(b'\0') for claim in claims],
+                [word] if word else [],
+                piece,
+            )
         self.assertNotIn(b'MARKER', os.pread(recorder.ring.fd, hints.FILE_LEN, 0))
 
     def test_what_is_no_request_head_is_no_call(self):
-        for piece in (b'GET out of here', b'get / HTTP/1.1\r\n', b'SECRET / HTTP/1.1\r\n', b'', 7, b'GET', b'\xff' * 99):
+        for piece in (
+            b'GET out of here',
+            b'get / HTTP/1.1\r\n',
+            b'SECRET / HTTP/1.1\r\n',
+            b'',
+            7,
+            b'GET',
+            b'\xff' * 99,
+        ):
             sys.audit('http.client.send', self, piece)
         self.assertEqual(self.new(), [])
         self.assertEqual(self.daemon.rings[-1].counters()['failures'], 0)
@@ -186,7 +213,10 @@ class Claims(unittest.TestCase):
                 self._sock = sock
 
         context = ssl.create_default_context()
-        with socket.socket() as sock, context.wrap_socket(socket.socket(), server_hostname='x') as wrapped:
+        with (
+            socket.socket() as sock,
+            context.wrap_socket(socket.socket(), server_hostname='x') as wrapped,
+        ):
             self.assertIs(calls_of_core.kernel_socket(Wrapper(Wrapper(sock))), sock)
             self.assertIs(calls_of_core.kernel_socket(wrapped), wrapped)
             self.assertNotEqual(calls_of_core.cookie(wrapped), calls_of_core.cookie(sock))
@@ -195,8 +225,21 @@ class Claims(unittest.TestCase):
 
     def test_whatever_an_event_carries_the_hook_does_not_raise(self):
         before = self.daemon.rings[-1].counters()['failures']
-        strange = ((), (None, None), (7, ('127.0.0.1', 1)), (socket.socket, ('x', 'y')), ([], {}), ('x',) * 9)
-        for event in ('socket.connect', 'socket.sendto', 'subprocess.Popen', 'http.client.send', 'os.posix_spawn'):
+        strange = (
+            (),
+            (None, None),
+            (7, ('127.0.0.1', 1)),
+            (socket.socket, ('x', 'y')),
+            ([], {}),
+            ('x',) * 9,
+        )
+        for event in (
+            'socket.connect',
+            'socket.sendto',
+            'subprocess.Popen',
+            'http.client.send',
+            'os.posix_spawn',
+        ):
             for args in strange:
                 sys.audit(event, *args)
         self.assertGreater(self.daemon.rings[-1].counters()['failures'], before)
@@ -245,6 +288,57 @@ class Claims(unittest.TestCase):
         self.daemon.accept(1)
         self.assertEqual(len(self.daemon.rings), 2)
         self.assertEqual(len(self.new()), 8)
+
+    def heartbeat(self):
+        return self.daemon.rings[-1].counters()['heartbeat']
+
+    def test_a_hook_that_is_alive_says_so(self):
+        before = self.heartbeat()
+        sys.audit(core('hook').ALIVE)
+        self.assertGreater(self.heartbeat(), before)
+        self.assertEqual(self.new(), [], 'and claims nothing')
+
+    def test_a_hook_that_was_silenced_does_not_answer(self):
+        """In a child, because a hook cannot be given its voice back."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with socket.socket() as sock:
+                    sock.connect_ex(('127.0.0.1', 9))
+                hooks = [
+                    it
+                    for it in gc.get_objects()
+                    if isinstance(it, types.FunctionType)
+                    and it.__qualname__ == 'hooking.<locals>.hook'
+                ]
+                for hook in hooks:
+                    hook.__code__ = _mute(len(hook.__code__.co_freevars))
+                sys.audit(core('hook').ALIVE)
+                served = core('origin').Origin(('vendor',), 'vendor')
+                recorder.append(hints.SERVE, bytes(8), served)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        self.daemon.accept(1)
+        child = self.daemon.rings[-1]
+        claims = child.read_new()
+        self.assertEqual([claim['operation'] for claim in claims], ['connect', 'serve'])
+        self.assertEqual(child.counters()['heartbeat'], claims[0]['time'])
+        self.assertLess(child.counters()['heartbeat'], claims[1]['time'])
+
+
+def _mute(variables):
+    """The code of a hook that does nothing, with as many free variables as the real one has."""
+    names = [f'v{number}' for number in range(variables)]
+    scope = {}
+    source = f"""
+def outer({', '.join(names)}):
+    def hook(event, args):
+        return ({', '.join(names)},)[0] and None
+    return hook
+"""
+    exec(source, scope)
+    return scope['outer'](*names).__code__
 
 
 class Daemons(unittest.TestCase):
@@ -345,7 +439,12 @@ class Alone(unittest.TestCase):
             ' and n not in sys.stdlib_module_names))'
         )
         folder = os.path.join(os.path.dirname(__file__), '../../odoo_addon/mit_network_audit')
-        answer = subprocess.run([sys.executable, '-I', '-S', '-c', code, folder], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [sys.executable, '-I', '-S', '-c', code, folder],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         self.assertEqual(answer.stdout.strip(), '[]')
 
 

@@ -14,7 +14,7 @@ import peer
 from support import calls, core
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'scenarios'))
-import servers  # noqa: E402
+import servers
 
 os.environ['NETWORK_AUDIT_RUN_DIR'] = os.environ.get('NETWORK_AUDIT_RUN_DIR') or tempfile.mkdtemp()
 recorder, layers = core('hook').install(), core('layers')
@@ -48,8 +48,26 @@ class Tls(Layer):
 
     def certificate(self):
         folder = tempfile.mkdtemp()
-        command = ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-        command += ['-subj', '/CN=localhost', '-days', '1', '-keyout', f'{folder}/key', '-out', f'{folder}/certificate']
+        command = [
+            'openssl',
+            'req',
+            '-x509',
+            '-newkey',
+            'ec',
+            '-pkeyopt',
+            'ec_paramgen_curve:prime256v1',
+            '-nodes',
+        ]
+        command += [
+            '-subj',
+            '/CN=localhost',
+            '-days',
+            '1',
+            '-keyout',
+            f'{folder}/key',
+            '-out',
+            f'{folder}/certificate',
+        ]
         try:
             subprocess.run(command, check=True, capture_output=True)
         except FileNotFoundError:
@@ -66,7 +84,10 @@ class Tls(Layer):
             def serve():
                 connection, _ = listener.accept()
                 # Whether the client says good-bye is of no interest here.
-                with contextlib.suppress(OSError), server_context.wrap_socket(connection, server_side=True) as wrapped:
+                with (
+                    contextlib.suppress(OSError),
+                    server_context.wrap_socket(connection, server_side=True) as wrapped,
+                ):
                     wrapped.recv(1)
 
             thread = threading.Thread(target=serve)
@@ -78,10 +99,17 @@ class Tls(Layer):
 
     def test_a_handshake_of_nothing_known_is_one_call(self):
         def connect(address, context):
-            with socket.create_connection(address) as sock, context.wrap_socket(sock, server_hostname='x') as wrapped:
-                self.cookie = int.from_bytes(wrapped.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)
+            with (
+                socket.create_connection(address) as sock,
+                context.wrap_socket(sock, server_hostname='x') as wrapped,
+            ):
+                self.cookie = int.from_bytes(
+                    wrapped.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder
+                )
 
-        found = [(claim['channel'], claim['chain'], claim['key']) for claim in self.handshake(connect)]
+        found = [
+            (claim['channel'], claim['chain'], claim['key']) for claim in self.handshake(connect)
+        ]
         self.assertEqual(found, [('tls', 'vendor', self.cookie)])
 
     def test_a_handshake_of_a_known_layer_is_that_layers(self):
@@ -106,7 +134,9 @@ class Httpx(Layer):
         self.url = f'http://127.0.0.1:{port}/operations/x'
 
     def check(self, found):
-        self.assertEqual([(claim['channel'], claim['chain']) for claim in found], [('httpx', 'vendor')] * 2)
+        self.assertEqual(
+            [(claim['channel'], claim['chain']) for claim in found], [('httpx', 'vendor')] * 2
+        )
         self.assertEqual([claim['detail'][:8].rstrip(b'\0') for claim in found], [b'GET', b'POST'])
         self.assertEqual(len({claim['key'] for claim in found}), 1, 'one connection, kept alive')
 

@@ -83,7 +83,7 @@ class Shipped(unittest.TestCase):
         self.assertEqual((found.chain, found.channel), (('sale',), 0))
 
     def native(self):
-        """A function in C that calls what it is given, as a compiled addon does: without a frame."""
+        """A function in C that calls what it is given: without a frame, as compiled addons do."""
         compiler = shutil.which('cc') or shutil.which('gcc')
         headers = sysconfig.get_paths()['include']
         if not compiler or not os.path.exists(os.path.join(headers, 'Python.h')):
@@ -99,7 +99,10 @@ PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }
 """,
             encoding='utf-8',
         )
-        subprocess.run([compiler, '-shared', '-fPIC', '-I', headers, str(source), '-o', str(library)], check=True)
+        subprocess.run(
+            [compiler, '-shared', '-fPIC', '-I', headers, str(source), '-o', str(library)],
+            check=True,
+        )
         return library
 
 
@@ -108,7 +111,12 @@ class Natives(unittest.TestCase):
         loaded = {}
         natives = opaque.Natives(loaded)
         self.assertEqual(natives(), ())
-        for name in ('odoo.addons.b.x', 'odoo.addons.a.x', 'odoo.addons.mit_network_audit.x', 'other'):
+        for name in (
+            'odoo.addons.b.x',
+            'odoo.addons.a.x',
+            'odoo.addons.mit_network_audit.x',
+            'other',
+        ):
             module = types.ModuleType(name)
             loader = importlib.machinery.ExtensionFileLoader(name, '/x.so')
             module.__spec__ = importlib.machinery.ModuleSpec(name, loader)

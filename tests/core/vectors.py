@@ -1,10 +1,11 @@
-"""Writes `tests/vectors/hints.txt`, the golden that the addon (Python) and the daemon (Rust) read alike.
+"""Writes `tests/vectors/hints.txt`, the golden that addon and daemon read alike.
 
     python3 tests/core/vectors.py          prints what differs
     python3 tests/core/vectors.py --write  writes it: read the difference before you commit it
 
-A line is `name | hex | json`. An `entry` is one entry of the ring, its json `null` where a reader must refuse it; the
-three lines of the `ring` are the parts of a file in use, and the json of the last is what its reader has to find.
+A line is `name | hex | json`. An `entry` is one entry of the ring, its json `null` where a reader
+must refuse it; the three lines of the `ring` are the parts of a file in use, and the json of the
+last is what its reader has to find.
 """
 
 import json
@@ -15,7 +16,7 @@ import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'odoo_addon' / 'mit_network_audit'))
 
-from core import hints, redaction  # noqa: E402
+from core import hints, redaction
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'vectors' / 'hints.txt'
 BOOT_ID = bytes(range(16))
@@ -35,29 +36,101 @@ def count(arguments):
     return arguments.to_bytes(16, 'little')
 
 
-# name, sequence, monotonic_ns, key, (chain, site, origin, database), detail, port, operation, channel
+# name, sequence, monotonic_ns, key, (chain, site, origin, database), detail, port, operation,
+# channel
 ENTRIES = [
     ('connect to IPv4', 1, 1_000, 77, (8, 30, 60, 80), V4, 443, hints.CONNECT, REQUESTS),
-    ('connect to IPv6', 2, 2_000, 78, (8, 30, 60, 80), V6, 443, hints.CONNECT, REQUESTS | hints.GENERATED),
-    ('connect to a name', 3, 3_000, 79, (8, 30, 0, 0), NAME, 443, hints.CONNECT, SMTP | hints.FOREIGN),
+    (
+        'connect to IPv6',
+        2,
+        2_000,
+        78,
+        (8, 30, 60, 80),
+        V6,
+        443,
+        hints.CONNECT,
+        REQUESTS | hints.GENERATED,
+    ),
+    (
+        'connect to a name',
+        3,
+        3_000,
+        79,
+        (8, 30, 0, 0),
+        NAME,
+        443,
+        hints.CONNECT,
+        SMTP | hints.FOREIGN,
+    ),
     ('send', 4, 4_000, 80, (8, 30, 60, 80), V4, 53, hints.SEND, 0),
     ('spawn', 5, 5_000, 4242, (8, 30, 60, 80), count(9), 0, hints.SPAWN, 0),
     ('resolve', 6, 6_000, 4242, (8, 30, 60, 80), bytes(16), 0, hints.RESOLVE, 0),
     ('call', 7, 7_000, 77, (8, 30, 60, 80), call(b'POST', 1234), 0, hints.CALL, REQUESTS),
     ('serve', 8, 8_000, 99, (8, 30, 60, 80), bytes(16), 0, hints.SERVE, 0),
-    ('largest numbers', 2**64 - 1, 2**64 - 1, 2**64 - 1, (2**32 - 1,) * 4, b'\xff' * 16, 65535, 255, 255),
+    (
+        'largest numbers',
+        2**64 - 1,
+        2**64 - 1,
+        2**64 - 1,
+        (2**32 - 1,) * 4,
+        b'\xff' * 16,
+        65535,
+        255,
+        255,
+    ),
 ]
 
 CHAIN, SITE = 'vendor_demo,mail,web', 'vendor_demo/models/x.py:12 press'
-# The same claims as a writer makes them: operation, key, chain, site, origin, database, detail, port, channel.
+# The same claims as a writer makes them: operation, key, chain, site, origin, database, detail,
+# port, channel.
 CLAIMS = [
     (hints.CONNECT, 77, CHAIN, SITE, 'route /x/<int:id>', 'd1', V4, 443, REQUESTS),
-    (hints.CONNECT, 78, CHAIN, SITE, 'route /x/<int:id>', 'd1', V6, 443, REQUESTS | hints.GENERATED),
+    (
+        hints.CONNECT,
+        78,
+        CHAIN,
+        SITE,
+        'route /x/<int:id>',
+        'd1',
+        V6,
+        443,
+        REQUESTS | hints.GENERATED,
+    ),
     (hints.CONNECT, 79, 'odoo', None, None, None, NAME, 443, SMTP | hints.FOREIGN),
     (hints.SEND, 80, CHAIN, SITE, 'cron 7', 'd1', V4, 53, 0),
-    (hints.SPAWN, 4242, 'vendor_demo', 'vendor_demo/é.py:3 f', 'server-action 93', 'd2', count(9), 0, 0),
-    (hints.RESOLVE, 4242, 'library:requests,native:vendor', None, 'shell', None, bytes(16), 0, hints.AMBIGUOUS),
-    (hints.CALL, 77, 'vendor_other,web', SITE, 'route /x/<int:id>', 'd1', call(b'POST', 1234), 0, REQUESTS),
+    (
+        hints.SPAWN,
+        4242,
+        'vendor_demo',
+        'vendor_demo/é.py:3 f',
+        'server-action 93',
+        'd2',
+        count(9),
+        0,
+        0,
+    ),
+    (
+        hints.RESOLVE,
+        4242,
+        'library:requests,native:vendor',
+        None,
+        'shell',
+        None,
+        bytes(16),
+        0,
+        hints.AMBIGUOUS,
+    ),
+    (
+        hints.CALL,
+        77,
+        'vendor_other,web',
+        SITE,
+        'route /x/<int:id>',
+        'd1',
+        call(b'POST', 1234),
+        0,
+        REQUESTS,
+    ),
     (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 31),
 ]
 NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
@@ -68,7 +141,9 @@ def key(number):
 
 
 def entry(sequence, time, key, ids, detail, port, operation, channel):
-    body = hints.ENTRY.pack(sequence, time, key, hints.IDS.pack(*ids), detail, port, operation, channel)
+    body = hints.ENTRY.pack(
+        sequence, time, key, hints.IDS.pack(*ids), detail, port, operation, channel
+    )
     return body + hints.CHECKSUM.pack(zlib.crc32(body))
 
 
@@ -83,7 +158,9 @@ def entry_lines():
 
 
 def as_json(raw):
-    sequence, time, number, *strings, detail, port, operation, channel = struct.unpack('<QQQ4I16sHBB', raw[:60])
+    sequence, time, number, *strings, detail, port, operation, channel = struct.unpack(
+        '<QQQ4I16sHBB', raw[:60]
+    )
     return {
         'sequence': sequence,
         'monotonic_ns': time,
@@ -100,7 +177,7 @@ def ring_lines():
     memory = bytearray(hints.FILE_LEN)
     hints.HEAD.pack_into(memory, 0, hints.MAGIC, hints.VERSION, 4711, BOOT_ID)
     hints.STRINGS.pack_into(memory, hints.STRINGS_USED_AT, hints.STRINGS_BEGIN, 0)
-    write, _ = hints.writing(memory)
+    write, _, _ = hints.writing(memory)
     intern = hints.interning(memory)
     for number, claim in enumerate(CLAIMS, 1):
         operation, about, *texts, detail, port, channel = claim
@@ -108,7 +185,11 @@ def ring_lines():
         write(number * 1_000, operation, key(about), (ids, channel), detail, port)
     used = int.from_bytes(memory[hints.STRINGS_USED_AT : hints.STRINGS_USED_AT + 8], 'little')
     entries = memory[hints.HEADER_LEN : hints.HEADER_LEN + len(CLAIMS) * hints.ENTRY_LEN]
-    yield 'ring header', bytes(memory[:80]), {'pid': 4711, 'boot_id': BOOT_ID.hex(), 'head': len(CLAIMS)}
+    yield (
+        'ring header',
+        bytes(memory[:80]),
+        {'pid': 4711, 'boot_id': BOOT_ID.hex(), 'head': len(CLAIMS)},
+    )
     yield 'ring entries', bytes(entries), None
     strings = memory[hints.STRINGS_OFFSET : hints.STRINGS_OFFSET + used]
     yield 'ring strings', bytes(strings), [found(*claim) for claim in CLAIMS]
@@ -140,7 +221,9 @@ def found(operation, number, chain, site, origin, database, detail, port, channe
 
 def text():
     lines = ['# name | hex | json: written by tests/core/vectors.py, read by Rust and Python']
-    lines += [f'hello | {hints.HELLO.hex()} | {json.dumps({"version": 1, "length": hints.FILE_LEN})}']
+    lines += [
+        f'hello | {hints.HELLO.hex()} | {json.dumps({"version": 1, "length": hints.FILE_LEN})}'
+    ]
     for name, raw, meaning in (*entry_lines(), *ring_lines()):
         lines.append(f'{name} | {raw.hex()} | {json.dumps(meaning, ensure_ascii=False)}')
     return '\n'.join(lines) + '\n'

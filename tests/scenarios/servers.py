@@ -1,11 +1,14 @@
 """The other end of the demonstration: servers on 127.0.0.1, one for each protocol that it speaks.
 
-They keep a log of their own, one JSON object a line, which is the truth that tests compare the auditor with:
+They keep a log of their own, one JSON object a line, which is the truth that tests compare the
+auditor with:
 
-    {"kind": "request", "operation": "…", "protocol": "http", "server": [ip, port], "peer": [ip, port]}
-    {"kind": "connection", "operations": ["…"], "protocol": "http", "server": …, "peer": …, "received": 166, "sent": 87}
+    {"kind": "request", "operation": "…", "protocol": "http", "server": [ip, port], "peer": [ip,
+    port]} {"kind": "connection", "operations": ["…"], "protocol": "http", "server": …, "peer": …,
+    "received": 166, "sent": 87}
 
-`received` and `sent` are payload bytes as this server's own socket calls counted them. Run it by hand:
+`received` and `sent` are payload bytes as this server's own socket calls counted them. Run it by
+hand:
 
     python3 tests/scenarios/servers.py --log /tmp/truth.jsonl
 """
@@ -20,7 +23,15 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 
-DEFAULT_PORTS = {'http': 18180, 'smtp': 18125, 'tcp': 18190, 'udp': 18191, 'postgres': 18132, 'imap': 18143, 'pop3': 18110}
+DEFAULT_PORTS = {
+    'http': 18180,
+    'smtp': 18125,
+    'tcp': 18190,
+    'udp': 18191,
+    'postgres': 18132,
+    'imap': 18143,
+    'pop3': 18110,
+}
 IDLE_SECONDS = 60
 
 
@@ -95,7 +106,7 @@ class Conversation(socketserver.BaseRequestHandler):
 
 
 class Http(Conversation, BaseHTTPRequestHandler):
-    """Answers every request; the operation is the `X-Operation` header, or the last part of the path."""
+    """Answers every request; the operation is `X-Operation`, or the last part of the path."""
 
     protocol = 'http'
     protocol_version = 'HTTP/1.1'
@@ -112,8 +123,13 @@ class Http(Conversation, BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
         self.saw(self.headers.get('X-Operation') or self.path.rpartition('/')[2])
         answer = json.dumps({'read': len(body)}).encode()
-        head = f'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n'
-        self.wfile.write(head.encode() + (b'' if self.command == 'HEAD' else answer))
+        head = [
+            'HTTP/1.1 200 OK',
+            'Content-Type: application/json',
+            f'Content-Length: {len(answer)}',
+        ]
+        head = '\r\n'.join([*head, '', '']).encode()
+        self.wfile.write(head + (b'' if self.command == 'HEAD' else answer))
 
     do_GET = do_POST = do_PUT = do_HEAD = answer
 
@@ -125,7 +141,12 @@ class Smtp(Conversation):
     """Takes every message; the operation is its `X-Operation` header."""
 
     protocol = 'smtp'
-    ANSWERS = {b'EHLO': b'250 demo', b'HELO': b'250 demo', b'DATA': b'354 go on', b'QUIT': b'221 bye'}
+    ANSWERS = {
+        b'EHLO': b'250 demo',
+        b'HELO': b'250 demo',
+        b'DATA': b'354 go on',
+        b'QUIT': b'221 bye',
+    }
 
     def handle(self):
         self.say(b'220 demo')
@@ -160,10 +181,13 @@ class Tcp(Conversation):
 
 
 class Postgres(Conversation):
-    """Reads a start-up packet (protocol 3.0) and answers with an error; the operation is `application_name`."""
+    """Answers a start-up packet with an error; the operation is `application_name`."""
 
     protocol = 'postgres'
-    REFUSALS = (80877103, 80877104)  # SSLRequest, GSSENCRequest: "no", and the client goes on in plain text
+    REFUSALS = (
+        80877103,
+        80877104,
+    )  # SSLRequest, GSSENCRequest: "no", and the client goes on in plain text
 
     def handle(self):
         while head := self.rfile.read(8):
@@ -228,9 +252,15 @@ class Udp(socketserver.BaseRequestHandler):
         piece, sock = self.request
         operation = piece.decode('latin-1').strip()
         sock.sendto(b'ok', self.client_address)
-        place = {'server': self.server.server_address[:2], 'peer': self.client_address[:2], 'protocol': 'udp'}
+        place = {
+            'server': self.server.server_address[:2],
+            'peer': self.client_address[:2],
+            'protocol': 'udp',
+        }
         self.server.log.write(kind='request', operation=operation, **place)
-        self.server.log.write(kind='connection', operations=[operation], received=len(piece), sent=2, **place)
+        self.server.log.write(
+            kind='connection', operations=[operation], received=len(piece), sent=2, **place
+        )
 
 
 class TcpServer(socketserver.ThreadingTCPServer):
@@ -239,7 +269,7 @@ class TcpServer(socketserver.ThreadingTCPServer):
     request_queue_size = 256
 
     def handle_error(self, request, client_address):
-        """A peer that resets its connection is part of the scenarios, not an error of the server."""
+        """A peer that resets its connection is part of the scenarios, and no error."""
 
 
 class UdpServer(socketserver.ThreadingUDPServer):
@@ -259,7 +289,7 @@ KINDS = {
 
 
 def start(ports, log):
-    """Starts the servers of `ports` (name to port, 0 for any); returns name to the port they have."""
+    """Starts the servers of `ports` (name to port, 0 for any); returns the ports they have."""
     bound = {}
     for name, port in ports.items():
         server_class, conversation = KINDS[name]
@@ -272,11 +302,15 @@ def start(ports, log):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--log', help='file for the JSON lines, appended to (default: standard output)')
+    parser.add_argument(
+        '--log', help='file for the JSON lines, appended to (default: standard output)'
+    )
     for name, port in DEFAULT_PORTS.items():
-        parser.add_argument(f'--{name}-port', type=int, help=f'default {port}; any, if another port is chosen')
+        parser.add_argument(
+            f'--{name}-port', type=int, help=f'default {port}; any, if another port is chosen'
+        )
     arguments = vars(parser.parse_args())
-    out = open(arguments['log'], 'a', encoding='utf-8') if arguments['log'] else sys.stdout  # noqa: SIM115
+    out = open(arguments['log'], 'a', encoding='utf-8') if arguments['log'] else sys.stdout
     chosen = {name: arguments[f'{name}_port'] for name in DEFAULT_PORTS}
     if any(port is not None for port in chosen.values()):
         chosen = {name: port or 0 for name, port in chosen.items()}

@@ -39,6 +39,7 @@ impl Scope {
 #[derive(Debug)]
 pub struct Daemon {
     folder: TempDir,
+    state: PathBuf,
     program: PathBuf,
     scope: Scope,
     child: Option<Child>,
@@ -73,7 +74,8 @@ impl Daemon {
         // The checkout may be somewhere that the account cannot enter.
         let program = folder.path().join("auditor");
         fs::copy(auditor(), &program).expect("a copy of the daemon");
-        Self { folder, program, scope, child: None, arguments: Vec::new() }
+        let state = folder.path().join("state");
+        Self { folder, state, program, scope, child: None, arguments: Vec::new() }
     }
 
     /// Starts it (again) on the same state, and waits until it answers.
@@ -117,6 +119,20 @@ impl Daemon {
         child.wait().expect("a child")
     }
 
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().and_then(|child| child.try_wait().expect("a child"))
+    }
+
+    /// Keeps its ledger in this folder from now on.
+    pub fn put_state_in(&mut self, folder: &Path) {
+        let state = folder.join("state");
+        fs::create_dir(&state).expect("a folder");
+        set_mode(&state, 0o700);
+        unit().give(&state).expect("the daemon's account");
+        self.state = state;
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("a running daemon").id()
@@ -124,7 +140,7 @@ impl Daemon {
 
     /// The folder of its store and keys.
     pub fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+        self.state.clone()
     }
 
     /// The folder of its sockets.

@@ -4,6 +4,7 @@
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
 mod daemon;
+pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
 mod odoo;

@@ -10,7 +10,7 @@ use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database, postgres, serve, setup, suite};
 use xtask::{ebpf, paths};
 
-use crate::{check, doctor, test, up};
+use crate::{bench, check, doctor, test, up};
 
 /// Builds, sets up, starts and tests Network Audit.
 #[derive(Parser)]
@@ -35,6 +35,12 @@ enum Task {
     },
     /// Stop what `up --detach` left running
     Down,
+    /// The command line of the daemon that `up` started: auditor events, auditor verify, …
+    Auditor {
+        /// What to ask it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run all tests, or those whose names contain FILTER, and count them
     Test {
         /// A part of the tests' names
@@ -46,6 +52,14 @@ enum Task {
     Tidy,
     /// Write the goldens anew and show what changed
     Vectors,
+    /// Measure what it costs, and print the tables
+    Bench {
+        /// One table: kernel or hook; all by default
+        table: Option<String>,
+        /// What its program is told
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Build the kernel programs
     BuildEbpf,
     /// A real Odoo 19 with a PostgreSQL of its own
@@ -111,6 +125,7 @@ impl Arguments {
             Task::Doctor => Ok(exit(doctor::run())),
             Task::Up { port, detach } => up::up(port, detach).map(|()| ExitCode::SUCCESS),
             Task::Down => up::down().map(|()| ExitCode::SUCCESS),
+            Task::Auditor { arguments } => match up::auditor(&arguments)? {},
             Task::Test { filter } => Ok(exit(test::run(filter.as_deref())?.is_good())),
             Task::Ci => {
                 check::everything()?;
@@ -118,6 +133,7 @@ impl Arguments {
             }
             Task::Tidy => check::tidiness().map(|()| ExitCode::SUCCESS),
             Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
+            Task::Bench { table, arguments } => bench::run(table.as_deref(), &arguments).map(|()| ExitCode::SUCCESS),
             Task::BuildEbpf => {
                 println!("{}", ebpf::build()?.display());
                 Ok(ExitCode::SUCCESS)

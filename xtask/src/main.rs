@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that CI does, runnable by hand.
 
+mod bench;
 mod check;
 mod cli;
 mod doctor;

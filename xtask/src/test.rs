@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
+use xtask::odoo::postgres::Cluster;
 use xtask::odoo::staging::Addons;
-use xtask::odoo::{database, setup, suite};
+use xtask::odoo::{Installation, database, setup, suite};
 use xtask::process::say;
 use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
@@ -24,6 +25,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     }
     if filter.is_none() {
         addon(&checkout, &mut tally);
+    }
+    if let Ok(installation) = Installation::find() {
+        Cluster::new(&installation)?.stop_if_idle()?;
     }
     report(&tally);
     Ok(tally)
@@ -127,7 +131,7 @@ fn addon(checkout: &Path, tally: &mut Tally) {
 }
 
 fn addon_in_odoo(checkout: &Path) -> Result<Option<suite::Outcome>> {
-    let Ok(installation) = xtask::odoo::Installation::find() else { return Ok(None) };
+    let Ok(installation) = Installation::find() else { return Ok(None) };
     let addons = Addons::stage(&installation, checkout)?;
     let name = format!("test-{}", std::process::id());
     database::clone(&installation, database::TEMPLATE, &name)?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use xtask::background::Background;
+use xtask::odoo::postgres::Cluster;
 use xtask::odoo::serve::Server;
 use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database, setup};
@@ -65,12 +67,6 @@ impl Place {
         command.env("NETWORK_AUDIT_STATE_DIR", self.state()).env("NETWORK_AUDIT_RUN_DIR", self.run());
         command
     }
-
-    /// The line a person types to do the same.
-    fn auditor_line(&self, arguments: &str) -> String {
-        let (state, run, program) = (self.state(), self.run(), self.program());
-        format!("{} --state-dir {} --run-dir {} {arguments}", program.display(), state.display(), run.display())
-    }
 }
 
 /// Starts all of it; in the foreground until Ctrl-C unless `detach`.
@@ -84,27 +80,36 @@ pub(crate) fn up(port: u16, detach: bool) -> Result<()> {
     let place = Place::of_this_machine()?;
     let ready = prepare(&place, port).and_then(|installation| start(&place, &installation, port));
     if let Err(error) = ready {
-        end(&place);
+        end_all(&place)?;
         return Err(error);
     }
-    explain(&place, port);
+    explain(port);
     if detach {
         println!("It goes on in the background; cargo xtask down stops it.");
         return Ok(());
     }
     let watched = watch(&place, &stop);
     say("up", "stopping");
-    end(&place);
+    end_all(&place)?;
     watched
 }
 
 /// Stops what `up` started.
 pub(crate) fn down() -> Result<()> {
     let place = Place::of_this_machine()?;
-    if !end(&place) {
+    if !end_all(&place)? {
         say("down", "nothing is running");
     }
     Ok(())
+}
+
+/// `auditor`, pointed at the daemon that `up` started; it takes the place of this process.
+pub(crate) fn auditor(arguments: &[String]) -> Result<std::convert::Infallible> {
+    let place = Place::of_this_machine()?;
+    if !place.program().is_file() {
+        bail!("up was never run here; cargo xtask up builds and starts everything");
+    }
+    Err(place.auditor().args(arguments).exec()).context("auditor does not start")
 }
 
 fn prepare(place: &Place, port: u16) -> Result<Installation> {
@@ -190,11 +195,11 @@ fn wait(what: &str, log: &std::path::Path, child: &mut Child, ready: impl Fn() -
     Ok(())
 }
 
-fn explain(place: &Place, port: u16) {
+fn explain(port: u16) {
     println!("\nOdoo            http://127.0.0.1:{port}/odoo   (log in as admin, password admin)");
     println!("press a button  curl 'http://127.0.0.1:{port}/vendor_demo/press?channel=requests'");
-    println!("what was seen   {}", place.auditor_line("events"));
-    println!("the proof       {}\n", place.auditor_line("verify"));
+    println!("what was seen   cargo xtask auditor events");
+    println!("the proof       cargo xtask auditor verify\n");
 }
 
 /// Shows the flows as they come, until Ctrl-C or until something that was started is gone.
@@ -236,4 +241,13 @@ fn end(place: &Place) -> bool {
         any |= background.end(Duration::from_secs(20));
     }
     any
+}
+
+/// The same, and the PostgreSQL as well.
+fn end_all(place: &Place) -> Result<bool> {
+    let any = end(place);
+    if let Ok(installation) = Installation::find() {
+        Cluster::new(&installation)?.stop_if_idle()?;
+    }
+    Ok(any)
 }

@@ -222,6 +222,11 @@ impl Handover {
         missing
     }
 
+    /// Processes whose hook was silent for longer than this while they served requests.
+    pub fn silent(&self, longer_than_ns: u64) -> impl Iterator<Item = Identity> {
+        self.peers.iter().filter(move |peer| peer.ring.silence_ns() > longer_than_ns).map(|peer| peer.who)
+    }
+
     /// A process has ended, and its ring was read since.
     pub fn forget(&mut self, who: Identity) {
         self.peers.retain(|peer| !same_process(peer.who, who));

@@ -215,6 +215,7 @@ struct Counters {
     head: u64,
     dropped: u64,
     failures: u64,
+    heartbeat_ns: u64,
 }
 
 /// Reads one ring, from where it was handed over.
@@ -224,6 +225,8 @@ pub struct RingReader {
     /// The newest entry that was read or given up.
     read_to: u64,
     seen: Counters,
+    /// Of the newest claim about a request that was served.
+    served_ns: u64,
     /// Numbers of entries that were not whole when it was their turn, and how often they were looked at.
     holes: Vec<(u64, u32)>,
     strings: Strings,
@@ -256,6 +259,7 @@ impl RingReader {
             file,
             read_to: head.saturating_sub(ENTRIES as u64),
             seen: Counters::default(),
+            served_ns: 0,
             holes: Vec::new(),
             strings: Strings::default(),
             buffer: Vec::new(),
@@ -274,6 +278,13 @@ impl RingReader {
             self.read_span(now.head, &mut batch)?;
         }
         Ok(batch)
+    }
+
+    /// For how long the hook has been silent while requests were served. It is asked to say that it is alive before
+    /// each of them, so this is some microseconds, unless it was silenced.
+    #[must_use]
+    pub fn silence_ns(&self) -> u64 {
+        self.served_ns.saturating_sub(self.seen.heartbeat_ns)
     }
 
     fn read_span(&mut self, head: u64, batch: &mut Batch) -> io::Result<()> {
@@ -336,6 +347,9 @@ impl RingReader {
         };
         let (site, origin, database) = (text(entry.site), text(entry.origin), text(entry.database));
         let chain = text(entry.chain);
+        if operation == Operation::Serve {
+            self.served_ns = self.served_ns.max(entry.monotonic_ns);
+        }
         batch.claims.push(Claim {
             operation,
             key: entry.key,
@@ -414,6 +428,7 @@ fn counters(header: &[u8; header::LEN]) -> Counters {
         head: at(header::HEAD_AT),
         dropped: at(header::DROPPED_AT).saturating_add(at(header::STRINGS_DROPPED_AT)),
         failures: at(header::FAILURES_AT),
+        heartbeat_ns: at(header::HEARTBEAT_AT),
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     let mut probe = Probe::load(&Options {
         object: config.ebpf_object.clone(),
         ring_bytes: config.ring_bytes,
+        // A process's tree is told by its forks alone.
+        candidates: !matches!(config.scope, Scope::Process(_)),
         audit_all_execs: matches!(config.scope, Scope::Cgroup(_)),
         ..Options::default()
     })?;

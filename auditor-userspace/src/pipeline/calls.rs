@@ -15,6 +15,7 @@ impl Pipeline {
         for call in &calls {
             self.record_call(call, now)?;
         }
+        self.fresh.clear();
         self.lost(now, auditor_common::gap::Gap::HintOverrun, lost, "more calls were claimed at once than are kept")
     }
 
@@ -27,7 +28,7 @@ impl Pipeline {
             self.flows.announce(claim.key, &mut self.changes);
             self.record_changes(now)?;
         }
-        let flow = self.flows.recorded_as(claim.key).flatten();
+        let flow = self.flows.recorded_as(claim.key).flatten().or_else(|| self.fresh.get(&claim.key).copied());
         let claimed = Claimed {
             chain: claim.chain.to_vec(),
             site: claim.site.clone(),

@@ -33,7 +33,12 @@ impl Pipeline {
             Event::Connect(it) | Event::Datagram(it) => self.flows.connect(it, changes),
             Event::Established(it) => self.flows.established(it, changes),
             Event::FirstUse(it) => self.flows.first_use(it, changes),
-            Event::Closed(it) | Event::Released(it) => self.flows.closed(it, changes),
+            Event::Closed(it) | Event::Released(it) => {
+                if let Some(Some(seq)) = self.flows.recorded_as(it.key.cookie) {
+                    self.fresh.insert(it.key.cookie, seq);
+                }
+                self.flows.closed(it, changes);
+            }
             Event::Listen(_) => {}
             Event::Fork(it) => return self.forked(it, now),
             Event::Exec(it) => return self.executed(it, now),
@@ -71,6 +76,7 @@ impl Pipeline {
         };
         let seq = self.append(evidence::opened(opened, process, attribution, instance), now)?;
         self.flows.recorded(opened, seq);
+        self.fresh.insert(opened.key.cookie, seq);
         Ok(seq)
     }
 

@@ -8,7 +8,7 @@ use auditor_common::gap::Gap;
 use super::Pipeline;
 use crate::account::Mark;
 use crate::clock::{self, Now};
-use crate::probe::Overflows;
+use crate::probe::{HookState, HookStatus, Overflows};
 use crate::serve::wire;
 use crate::store::SealInput;
 
@@ -61,6 +61,8 @@ impl Pipeline {
         self.flows.flush(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.record_overflows(now)?;
+        let coverage = self.parts.probe.coverage();
+        self.record_detached(&coverage, now)?;
         let balance = self.accounts.close(&marks);
         for &(gap, count) in &balance.lost {
             self.append(Body::Loss(self.loss(gap, count, now)), now)?;
@@ -70,7 +72,7 @@ impl Pipeline {
             captured: self.accounts.captured(),
             lost: self.accounts.lost_so_far(),
             cpus: balance.cpus,
-            hooks: super::hooks(&self.parts.probe.coverage()),
+            hooks: super::hooks(&coverage),
             clock,
             binary: self.parts.digests.binary,
             config: self.parts.digests.config,
@@ -98,6 +100,25 @@ impl Pipeline {
             until_wall_ns: Some(now.wall_ns),
             detail: detail.to_owned(),
         }
+    }
+
+    /// A hook that was attached and is not any more: somebody cut it, and what it saw is missing from here on.
+    fn record_detached(&mut self, coverage: &[HookStatus], now: Now) -> anyhow::Result<()> {
+        for hook in coverage.iter().filter(|hook| hook.state == HookState::Detached) {
+            if self.detached.insert(hook.name) {
+                let detail =
+                    format!("the hook {} is not attached any more: what it sees is missing from now on", hook.name);
+                let loss = Loss {
+                    gap: Gap::HookDetached as u64,
+                    count: None,
+                    from_wall_ns: Some(now.wall_from_boot(self.due.seal)),
+                    until_wall_ns: None,
+                    detail,
+                };
+                self.append(Body::Loss(loss), now)?;
+            }
+        }
+        Ok(())
     }
 
     /// What did not fit into the kernel's tables has no number of its own: it is told apart from the balance.

@@ -29,28 +29,6 @@ pub struct Basis<'a> {
     pub checkpoint: Option<&'a str>,
 }
 
-/// What the store's own verification found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything is proven.
-    Intact,
-    /// Something is not, and what.
-    Violated(String),
-}
-
-/// The nightly verification of the store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verification {
-    /// The last time it ran to its end, CLOCK_REALTIME nanoseconds, and what it found.
-    pub last: Option<(u64, Outcome)>,
-    /// How many records the store had then.
-    pub size: u64,
-    /// Signed records that are missing: the store was behind its head.
-    pub missing: u64,
-    /// Where that is recorded.
-    pub missing_seq: u64,
-}
-
 /// Traffic of the auditor's own sockets, measured in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Egress {
@@ -105,10 +83,6 @@ pub struct Guard {
 /// What the host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
-    /// The store's own verification.
-    pub verification: Verification,
-    /// Since when this host records, CLOCK_REALTIME nanoseconds.
-    pub recording_since_ns: u64,
     /// The auditor's own traffic within the window.
     pub egress: Vec<Egress>,
     /// What the guard saw within the window.

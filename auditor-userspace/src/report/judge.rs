@@ -60,7 +60,7 @@ pub(super) fn reasons(scope: &Scope<'_>) -> Vec<Reason> {
     traffic::judge(scope, &mut found);
     asked::judge(scope, &mut found);
     for reason in &mut found {
-        reason.acknowledged = acknowledged(scope, reason);
+        reason.acknowledged = reason.acknowledged.take().or_else(|| acknowledged(scope, reason));
     }
     found.sort_by(|one, two| {
         let order = |reason: &Reason| (reason.acknowledged.is_some(), std::cmp::Reverse(reason.severity));

@@ -54,6 +54,7 @@ fn the_table_has_every_rule_and_every_benign_thing() {
         "attention first_contact",
         "attention unverified",
         "note new_destinations",
+        "note clock_set",
         "note open_before",
         "note restarted",
         "note recycled",

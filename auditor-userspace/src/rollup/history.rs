@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use auditor_common::body::{FlowOpened, Hook, Loss, RunStart, Seal};
+use auditor_common::body::{Ack, Checked, FlowOpened, Hook, Loss, Recover, RunStart, Seal};
 use auditor_common::gap::Gap;
 
 use super::hours::HOUR_NS;
@@ -12,6 +12,13 @@ use crate::serve::wire::Head;
 
 /// This many runs, and as many pauses of hooks, are remembered one by one.
 const REMEMBERED: usize = 4096;
+
+/// The verifier's exit codes that are results: everything is proven, …
+pub const PROVEN: u8 = 0;
+/// … something is not as it was signed, …
+pub const TAMPERED: u8 = 3;
+/// … or everything that is there is proven, and something is missing.
+pub const WITH_GAPS: u8 = 4;
 
 /// How the run before one ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +82,49 @@ pub struct Pause {
     pub until_ns: Option<u64>,
 }
 
+/// A verification of the store, by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// When, CLOCK_REALTIME nanoseconds.
+    pub wall_ns: u64,
+    /// Leaf index of the record of it.
+    pub seq: u64,
+    /// When it was found so first, without anything else being found in between.
+    pub since_ns: u64,
+    /// Leaf index of the record of that.
+    pub since_seq: u64,
+    /// The verifier's exit code.
+    pub exit: u8,
+    /// Its sentence.
+    pub summary: String,
+}
+
+/// This ledger goes on where another was cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// When that was found, CLOCK_REALTIME nanoseconds.
+    pub wall_ns: u64,
+    /// Leaf index of the record that declares it.
+    pub seq: u64,
+    /// How many signed records are missing; `None` if that cannot be known.
+    pub missing: Option<u64>,
+    /// What was found, in a sentence.
+    pub cause: String,
+    /// The operator's answer: when, in which record, and the words.
+    pub answered: Option<(u64, u64, String)>,
+}
+
 /// The recording's own history.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     runs: VecDeque<Run>,
     losses: BTreeMap<(u64, u64), Lost>,
     pauses: VecDeque<Pause>,
+    check: Option<Check>,
+    cuts: VecDeque<Cut>,
+    clock_set: BTreeMap<u64, Tally>,
+    /// When the first record was made that is known, CLOCK_REALTIME nanoseconds.
+    since_ns: Option<u64>,
     /// For each hook of this run: when it was active last.
     active: BTreeMap<String, u64>,
     /// Sockets that were open when the run before this one was cut off; `None` if that cannot be used as evidence.
@@ -103,8 +147,69 @@ impl History {
         self.pauses.iter()
     }
 
+    /// The newest verification of the store that came to a result.
+    #[must_use]
+    pub fn newest_check(&self) -> Option<&Check> {
+        self.check.as_ref()
+    }
+
+    /// Ledgers before this one that were cut, with something missing.
+    pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
+        self.cuts.iter()
+    }
+
+    /// How often the wall clock was set, in each hour that touches the time between two moments.
+    pub fn clock_set_between(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = &Tally> {
+        let (from, until) = (from_ns / HOUR_NS, until_ns / HOUR_NS);
+        self.clock_set.range(from..=until.max(from)).map(|(_, tally)| tally)
+    }
+
+    /// When the first record was made that is known, CLOCK_REALTIME nanoseconds.
+    #[must_use]
+    pub fn since_ns(&self) -> Option<u64> {
+        self.since_ns
+    }
+
+    /// The store was verified. A verification that could not run is none.
+    pub(super) fn checked(&mut self, head: &Head, found: &Checked) {
+        if !matches!(found.exit, PROVEN | TAMPERED | WITH_GAPS) {
+            return;
+        }
+        let again = self.check.take().filter(|last| last.exit == found.exit && last.summary == found.summary);
+        let (since_ns, since_seq) = again.map_or((head.wall_ns, head.seq), |last| (last.since_ns, last.since_seq));
+        let (exit, summary) = (found.exit, found.summary.clone());
+        self.check = Some(Check { wall_ns: head.wall_ns, seq: head.seq, since_ns, since_seq, exit, summary });
+    }
+
+    /// The ledger before this one was cut.
+    pub(super) fn recovered(&mut self, head: &Head, recover: &Recover) {
+        if recover.missing != Some(0) {
+            let cut = Cut {
+                wall_ns: head.wall_ns,
+                seq: head.seq,
+                missing: recover.missing,
+                cause: recover.cause.clone(),
+                answered: None,
+            };
+            remember(&mut self.cuts, cut);
+        }
+    }
+
+    /// The operator has seen a cut.
+    pub(super) fn acknowledged(&mut self, head: &Head, ack: &Ack) {
+        for cut in self.cuts.iter_mut().filter(|cut| cut.seq == ack.record) {
+            cut.answered = Some((head.wall_ns, head.seq, ack.note.clone()));
+        }
+    }
+
+    /// The wall clock was set.
+    pub(super) fn clock_set(&mut self, head: &Head) {
+        self.clock_set.entry(head.wall_ns / HOUR_NS).or_default().add(1, head.wall_ns, head.seq);
+    }
+
     /// A record was appended.
     pub(super) fn recorded(&mut self, head: &Head) {
+        self.since_ns.get_or_insert(head.wall_ns);
         if let Some(run) = self.runs.back_mut().filter(|run| run.run == head.run) {
             run.last_ns = run.last_ns.max(head.wall_ns);
         }
@@ -199,6 +304,7 @@ impl History {
 
     /// Forgets what ended before this moment.
     pub(super) fn forget(&mut self, before_ns: u64) {
+        self.clock_set.retain(|_, tally| tally.last_ns >= before_ns);
         self.losses.retain(|_, lost| lost.until_ns >= before_ns);
         self.pauses.retain(|pause| pause.until_ns.is_none_or(|until| until >= before_ns));
         while self.runs.len() > 1 && self.runs.front().is_some_and(|run| run.last_ns < before_ns) {

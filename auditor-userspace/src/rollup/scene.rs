@@ -12,14 +12,19 @@
 //! loss GAP-NUMBER COUNT|?
 //! seal [hooks=connect,!close]
 //! exit COMM
+//! verified intact | gaps | unable | violated WORDS   the store's own verification
+//! missing N|?                                        the ledger before this one was cut
+//! answered WORDS                                     the operator's answer to that
+//! clock                                              the wall clock was set
+//! prune                                              what is older than now is removed
 //! ```
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use auditor_common::body::{
-    Attribution, Body, Call, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process, ProcessChange,
-    ProcessRecord, RunStart, RunStop, Sample, Seal,
+    Ack, Attribution, Body, Call, Checked, ClockStep, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process,
+    ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal,
 };
 use auditor_common::endpoint::Endpoint;
 
@@ -49,6 +54,7 @@ pub(crate) struct Scene {
     run: u32,
     cookie: u64,
     last_flow: Option<(u64, u64)>,
+    last_cut: u64,
 }
 
 /// The words of a line: `key=value`, and words alone.
@@ -82,7 +88,15 @@ impl<'a> Words<'a> {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Self { records: Vec::new(), now_ns: BEGIN_NS, boot_ns: BOOT_NS, run: 0, cookie: 100, last_flow: None }
+        Self {
+            records: Vec::new(),
+            now_ns: BEGIN_NS,
+            boot_ns: BOOT_NS,
+            run: 0,
+            cookie: 100,
+            last_flow: None,
+            last_cut: 0,
+        }
     }
 
     /// Plays lines; the first that is no record is handed back by its words.
@@ -130,6 +144,45 @@ impl Scene {
                 };
                 self.push(Body::Process(record));
             }
+            "verified" => {
+                let exit = ["intact", "unable", "", "violated", "gaps"].iter().position(|word| *word == words.at(1));
+                self.push(Body::Checked(Checked {
+                    size: self.records.len() as u64,
+                    exit: exit.expect("a result") as u8,
+                    summary: words.0[2..].join(" "),
+                }));
+            }
+            "missing" => {
+                self.last_cut = self.records.len() as u64;
+                self.push(Body::Recover(Recover {
+                    origin: "before".into(),
+                    found_size: None,
+                    found_root: None,
+                    known: None,
+                    missing: words.at(1).parse().ok(),
+                    cause: "the store is behind its head".into(),
+                }));
+            }
+            "answered" => {
+                let note = words.0[1..].join(" ");
+                self.push(Body::Ack(Ack { record: self.last_cut, actor: "root (0)".into(), note }));
+            }
+            "clock" => {
+                let step = ClockStep { before_wall_ns: self.now_ns - 5, after_wall_ns: self.now_ns };
+                self.push(Body::Clock(step));
+            }
+            "prune" => self.push(Body::Prune(Prune {
+                min_index: 256,
+                root: [0; 32],
+                range: Vec::new(),
+                removed: 256,
+                oldest_wall_ns: BEGIN_NS,
+                newest_wall_ns: self.now_ns,
+                policy: 1,
+                archive: None,
+                actor: "schedule".into(),
+                streams: Vec::new(),
+            })),
             _ => return false,
         }
         true

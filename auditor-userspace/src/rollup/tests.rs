@@ -235,12 +235,17 @@ fn a_contact_is_made_with_a_name_or_a_network() {
 
 #[test]
 fn pruned_hours_are_forgotten() {
+    let mut scene = flood(4);
+    scene.line("wait 1s");
     let knowledge = knowledge();
-    let mut rollup = flood(4).rollup(Limits::default(), &knowledge);
-    let lines = rollup.lines();
-    rollup.forget(BEGIN_NS + 2 * HOUR_NS);
-    assert_eq!(rollup.lines(), lines / 2);
-    assert_eq!(rollup.rows(0, u64::MAX, &knowledge).map(|row| row.hour_ns).min(), Some(BEGIN_NS + 2 * HOUR_NS));
+    let before = scene.rollup(Limits::default(), &knowledge);
+    scene.line("out 192.0.2.1:443 module=a");
+    scene.line("prune");
+    let rollup = scene.rollup(Limits::default(), &knowledge);
+    let hours: BTreeSet<u64> = rollup.rows(0, u64::MAX, &knowledge).map(|row| row.hour_ns).collect();
+    assert_eq!((hours, rollup.lines()), ([BEGIN_NS + 4 * HOUR_NS].into(), 1));
+    assert_eq!(before.lines(), 4 * 61);
+    assert_eq!(rollup.first_call(INSTANCE, "junk"), before.first_call(INSTANCE, "junk"), "first contacts stay");
 }
 
 #[test]

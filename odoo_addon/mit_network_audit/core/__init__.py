@@ -3,5 +3,6 @@
 
 The data goes one way::
 
-    audit event -> hook -> frames, redaction, calls -> hints (shared memory) -> client (hands it to the daemon)
+    audit event -> hook -> frames, redaction, calls -> hints (shared memory) -> client (hands it to
+    the daemon)
 """

@@ -25,12 +25,12 @@ if sys.byteorder == 'big':
 
 
 def detail(method, length):
-    """The sixteen bytes that say what a call is: its method, cut to eight bytes, and the length of its first piece."""
+    """The sixteen bytes of a call: its method, cut to eight bytes, and its first piece's length."""
     return method[:8].ljust(8, b'\0') + length.to_bytes(8, 'little')
 
 
 def kernel_socket(sock):
-    """The C socket under a wrapper (gevent keeps it in `_sock`, pyOpenSSL's in `socket`), or None."""
+    """The C socket under a wrapper (gevent's is `_sock`, pyOpenSSL's is `socket`), or None."""
     for _ in range(4):
         if isinstance(sock, _socket.socket):
             return sock

@@ -1,12 +1,13 @@
 # Part of Network Audit. License LGPL-3.
-"""Carries the origin over the places where a stack is cut: threads, thread pools, callbacks that run later.
+"""Carries the origin over cut stacks: threads, thread pools, callbacks that run later.
 
-Each wrapper takes note of who starts something and lets the original do its work. None of them raises, changes an
-argument that the callee could see, or stays in the way once it is taken off.
+Each wrapper takes note of who starts something and lets the original do its work. None of them
+raises, changes an argument that the callee could see, or stays in the way once it is taken off.
 """
 
 import asyncio
 import concurrent.futures
+import contextlib
 import importlib
 import sys
 import threading
@@ -40,10 +41,9 @@ def thread_starts(describe):
         def start(self):
             origin = _described(describe, getframe(1))
             if origin is not None:
-                try:
+                # A thread class of its own kind may refuse: it starts all the same.
+                with contextlib.suppress(Exception):
                     setattr(self, THREAD_ATTRIBUTE, origin)
-                except Exception:  # a thread class of its own kind: it starts all the same
-                    pass
             return original(self)
 
         return start
@@ -52,9 +52,10 @@ def thread_starts(describe):
 
 
 def runs_later(owner, name, describe):
-    """A method that takes a function to be run later, elsewhere: a task of a pool, a callback after a commit.
+    """A method that takes a function to be run later: a task of a pool, a callback.
 
-    The function is part of what handed it over. It has to be the first argument, or the call passes as it is.
+    The function is part of what handed it over. It has to be the first argument, or the call passes
+    as it is.
     """
     getframe = sys._getframe
 
@@ -71,7 +72,7 @@ def runs_later(owner, name, describe):
 
 
 def runs_in_copied_context(owner, name, describe):
-    """A function that copies the running context for what it starts, as asyncio does for what another thread runs."""
+    """A function that copies the running context for what it starts, as asyncio does."""
     getframe = sys._getframe
 
     def wrapping(original):
@@ -87,7 +88,7 @@ def runs_in_copied_context(owner, name, describe):
 
 
 def standard_library(describe):
-    """The places of Python's own library where a stack is cut; also gevent's pool, where gevent runs."""
+    """The places of Python's library, and of gevent's, where a stack is cut."""
     wrappers = [
         thread_starts(describe),
         runs_later(concurrent.futures.ThreadPoolExecutor, 'submit', describe),
@@ -101,9 +102,11 @@ def standard_library(describe):
 
 
 def _described(describe, frame):
-    """The origin to carry, or None where there is no addon to name: what starts then is on its own."""
+    """The origin to carry, or None where there is no addon to name."""
     try:
         origin = describe(frame, True)
     except Exception:
         return None
-    return None if origin.module is None or origin.module == 'odoo' or ':' in origin.module else origin
+    return (
+        None if origin.module is None or origin.module == 'odoo' or ':' in origin.module else origin
+    )

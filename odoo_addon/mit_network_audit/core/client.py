@@ -1,8 +1,8 @@
 # Part of Network Audit. License LGPL-3.
-"""The only socket code of the addon: hands the ring's memfd to the daemon, once for each process and daemon.
+"""The only socket code of the addon: hands the ring's memfd to the daemon, once for each.
 
-Nothing but the description of the ring goes over it, and nothing is ever received. The socket is the raw C one, so
-that neither gevent nor any module that patches `socket` is in between.
+Nothing but the description of the ring goes over it, and nothing is ever received. The socket is
+the raw C one, so that neither gevent nor any module that patches `socket` is in between.
 """
 
 import _socket
@@ -17,7 +17,8 @@ RUN_DIR = '/run/network-audit'
 SOCKET_NAME = 'hints.sock'
 MS = 1_000_000  # nanoseconds
 CONNECT_SECONDS = 0.020
-# While the daemon is there. None comes back faster after it was gone, so nothing is missed by not asking more often.
+# While the daemon is there. None comes back faster after it was gone, so nothing is missed by not
+# asking more often.
 LOOK_AGAIN = 10 * MS
 # After a daemon that does not answer in time: a try costs up to CONNECT_SECONDS.
 BACK_OFF = 5000 * MS

@@ -1,8 +1,9 @@
 # Part of Network Audit. License LGPL-3.
-"""Whose code is calling: the chain of addon modules on the stack, the call site, and the stored code that ran.
+"""Whose code is calling: the addon modules on the stack, the call site, the stored code.
 
-A module is known by its frames' globals: ``odoo.addons.<module>.…``. The nearest one is often a helper (mail, IAP),
-so the whole chain of distinct modules is claimed, nearest first, and the call site is that of the module shown.
+A module is known by its frames' globals: ``odoo.addons.<module>.…``. The nearest one is often a
+helper (mail, IAP), so the whole chain of distinct modules is claimed, nearest first, and the call
+site is that of the module shown.
 """
 
 import re
@@ -19,7 +20,7 @@ DEPTH = (None,) * 256
 CHAIN_MAX = 24
 
 _PREFIX = 'odoo.addons.'
-_STORED = re.compile(r'ir\.actions\.server\((\d+),\)')
+_STORED = re.compile(r'ir\.actions\.server\((\d+),\)|<(\d+)>')
 _CACHE_MAX = 20_000
 # The parts of Python that only start other code.
 _STARTERS = frozenset(('threading', 'concurrent', 'runpy', 'multiprocessing', '__main__', 'gevent'))
@@ -41,8 +42,9 @@ _LAYERS = {
     'ldap': 'ldap',
 }
 
-# From a module's ``__name__`` to the addon that it is part of, to the number of the layer that it is, or to None for
-# other code (our own as well). A dict by name, because the hash of a code object costs more than the whole step.
+# From a module's ``__name__`` to the addon that it is part of, to the number of the layer that it
+# is, or to None for other code (our own as well). A dict by name, because the hash of a code object
+# costs more than the whole step.
 MODULES = {}
 
 
@@ -71,12 +73,13 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
     def walk(frame, brief=False):
         """What the stack from `frame` on says; with `brief` it ends at the module that is shown.
 
-        Returns the distinct modules (nearest first), the one that is shown and the frame of its call site, the stored
-        code that ran ("server-action 93"), and the highest layer above the first module with the marks of all.
+        Returns the distinct modules (nearest first), the one that is shown and the frame of its
+        call site, the stored code that ran ("server-action 93"), and the highest layer above the
+        first module together with the marks.
         """
         chain = []
         scope = shown = shown_module = action = None
-        channel = marks = 0
+        channel = foreign = shown_mark = 0
         provisional = True  # until a module is met that is more than plumbing
         for _ in depth:
             if frame is None:
@@ -100,30 +103,39 @@ def walking(modules=MODULES, plumbing=PLUMBING, depth=DEPTH, loaded=sys.modules)
                         channel = module
                 elif module not in chain and len(chain) < CHAIN_MAX:
                     chain.append(module)
+                    generated = 0
                     owner = loaded.get(scope['__name__'])
                     if owner is None or owner.__dict__ is not scope:
-                        marks |= GENERATED if frame.f_code.co_filename[:1] == '<' else FOREIGN
+                        filename = frame.f_code.co_filename
+                        if filename[:1] == '<':
+                            generated = GENERATED
+                            action = action or _stored(filename)
+                        else:
+                            foreign = FOREIGN
                     if provisional and (shown is None or module not in plumbing):
-                        shown, shown_module = frame, module
+                        shown, shown_module, shown_mark = frame, module, generated
                         provisional = module in plumbing
                         if brief and not provisional:
                             break
             frame = frame.f_back
-        return chain, shown_module, shown, action, channel | marks
+        return chain, shown_module, shown, action, channel | shown_mark | foreign
 
     return walk
 
 
 def _stored(filename):
+    """The record that code is stored in: it is in the name that Odoo compiles it under."""
     found = _STORED.fullmatch(filename)
-    return found and 'server-action ' + found[1]
+    if found is None:
+        return None
+    return f'server-action {found[1]}' if found[1] else f'qweb {found[2]}'
 
 
 def outside(frame):
-    """For a stack without an addon: the name that stands in for a module, and file, line and function that fit it.
+    """For a stack without an addon: what stands in for a module, file, line and function.
 
-    ``odoo`` if the framework's own code is on the stack, else ``library:<package>`` for the package by which a
-    library was entered, else the outermost module of Python itself.
+    ``odoo`` if the framework's own code is on the stack, else ``library:<package>`` for the package
+    by which a library was entered, else the outermost module of Python itself.
     """
     library = standard = None
     for _ in DEPTH:
@@ -156,7 +168,7 @@ def site(module, file, line, function):
 
 def _short(path, module):
     for anchor in (f'/{module}/', '/odoo/addons/', '/site-packages/', '/dist-packages/'):
-        before, found, rest = path.rpartition(anchor)
+        _, found, rest = path.rpartition(anchor)
         if found:
             return anchor[1:] + rest if anchor.startswith(f'/{module}') else rest
     return '/'.join(path.split('/')[-3:])

@@ -1,9 +1,9 @@
 # Part of Network Audit. License LGPL-3.
-"""The ring of claims in shared memory: the writing half of ``auditor-common/src/hint.rs``, byte for byte.
+"""The ring of claims in shared memory: what ``auditor-common/src/hint.rs`` says, byte for byte.
 
-One ring for each process, in a memfd. The daemon reads it after the kernel's event, so a claim that was written
-before its system call is always there. Nothing here blocks, and a thread that is interrupted between two bytes leaves
-at worst an entry whose checksum does not fit yet.
+One ring for each process, in a memfd. The daemon reads it after the kernel's event, so a claim that
+was written before its system call is always there. Nothing here blocks, and a thread that is
+interrupted between two bytes leaves at worst an entry whose checksum does not fit yet.
 """
 
 import fcntl
@@ -42,8 +42,8 @@ CHANNELS = (
     *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
 )
 CHANNEL_BITS = 0x1F
-# Beside the channel: native code may have been the caller; the code came out of no file; it is not the code of the
-# module that it names.
+# Beside the channel: native code may have been the caller; the code came out of no file; it is not
+# the code of the module that it names.
 AMBIGUOUS = 0x20
 GENERATED = 0x40
 FOREIGN = 0x80
@@ -70,9 +70,10 @@ def boot_id():
 
 
 def own_mark():
-    """A page that begins with 1 here and with 0 in every child: the kernel wipes it when the process forks.
+    """A page that begins with 1 here and with 0 in every child: a fork wipes it.
 
-    Asking for the process number costs a system call; this costs one byte, and sees forks that Python does not.
+    Asking for the process number costs a system call; this costs one byte, and sees forks that
+    Python does not.
     """
     page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     page.madvise(MADV_WIPEONFORK)
@@ -83,7 +84,17 @@ def own_mark():
 class Ring:
     """A memfd with header, entries and string table, owned by the process that made it."""
 
-    __slots__ = ('fd', 'mine', 'known', 'look_at', 'write', 'intern', 'count_failure', '_memory')
+    __slots__ = (
+        'fd',
+        'mine',
+        'known',
+        'look_at',
+        'write',
+        'intern',
+        'count_failure',
+        'beat',
+        '_memory',
+    )
 
     def __init__(self):
         self.mine = own_mark()
@@ -91,7 +102,11 @@ class Ring:
         try:
             os.ftruncate(self.fd, FILE_LEN)
             # A file that cannot shrink cannot surprise whoever reads it.
-            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+            fcntl.fcntl(
+                self.fd,
+                fcntl.F_ADD_SEALS,
+                fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL,
+            )
             self._memory = mmap.mmap(self.fd, FILE_LEN, mmap.MAP_SHARED)
         except BaseException:
             os.close(self.fd)
@@ -99,8 +114,9 @@ class Ring:
         HEAD.pack_into(self._memory, 0, MAGIC, VERSION, os.getpid(), boot_id())
         STRINGS.pack_into(self._memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
         self.intern = interning(self._memory)
-        self.write, self.count_failure = writing(self._memory)
-        # Origin -> what an entry says about it: the ids of its texts, and the byte of channel and marks.
+        self.write, self.count_failure, self.beat = writing(self._memory)
+        # Origin -> what an entry says about it: the ids of its texts, and the byte of channel and
+        # marks.
         self.known = {}
         # When the daemon is to be looked after again (CLOCK_MONOTONIC nanoseconds).
         self.look_at = 0
@@ -111,15 +127,15 @@ class Ring:
         os.close(self.fd)
 
 
-# The two functions below are closures and not methods: this code runs at every connect of an Odoo, and a local name
-# is what CPython finds fastest.
+# The two functions below are closures and not methods: this code runs at every connect of an Odoo,
+# and a local name is what CPython finds fastest.
 #
-# CPython (3.10 to 3.13) changes threads only after a call or at a jump backwards. What has neither between reading
-# and assigning a variable is one step for every other thread.
+# CPython (3.10 to 3.13) changes threads only after a call or at a jump backwards. What has neither
+# between reading and assigning a variable is one step for every other thread.
 
 
 def writing(memory):
-    """The functions that append a claim and that count a failure."""
+    """The functions that append a claim, count a failure, and say that the hook is alive."""
     pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
@@ -132,18 +148,25 @@ def writing(memory):
         body = pack(sequence, now, key, ids, detail, port, operation, channel)
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
         memory[at : at + ENTRY_LEN] = body + checksum(crc32(body))
-        heartbeat = now
+        # Who serves a request is claimed by a wrapper: it says nothing about the hook.
+        if operation != SERVE:
+            heartbeat = now
         if sequence > newest:
             newest = sequence
         # Invariant: when a thread leaves this function, the head covers its entry.
-        pack_counters(memory, COUNTERS_AT, newest, 0, failures, now)
+        pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
     def count_failure():
         nonlocal failures
         failures += 1
         pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
-    return write, count_failure
+    def beat(now):
+        nonlocal heartbeat
+        heartbeat = now
+        pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
+
+    return write, count_failure, beat
 
 
 def interning(memory):

@@ -1,9 +1,9 @@
 # Part of Network Audit. License LGPL-3.
 """The audit hook (PEP 578): called by CPython in the calling thread, right before the system call.
 
-It never raises, because a hook that raises vetoes the call; it looks at the name of the event first, because a
-normal request raises dozens that are of no interest; and it writes its claim before it returns, so that the claim is
-there before the kernel sees anything.
+It never raises, because a hook that raises vetoes the call; it looks at the name of the event
+first, because a normal request raises dozens that are of no interest; and it writes its claim
+before it returns, so that the claim is there before the kernel sees anything.
 """
 
 import _thread
@@ -15,15 +15,20 @@ from .origin import Host
 from .recorder import Recorder
 
 
+# Raised by ourselves: a hook that was silenced does not answer.
+ALIVE = 'network_audit.alive'
+
+
 def _events(recorder):
-    """From the name of an audit event to what it claims: functions of (arguments of the event, calling frame)."""
+    """From the name of an audit event to a function of its arguments and the calling frame."""
     claim, cookie, family, internet = recorder.claim, calls.cookie, calls.family, calls.INTERNET
     numeric, native_id = redaction.numeric, _thread.get_native_id
 
     def to_address(operation):
         def event(args, frame):
             sock, address = args
-            # Without an address it goes to where the socket was connected, under the claim of that connect.
+            # Without an address it goes to where the socket was connected, under the claim of that
+            # connect.
             if type(address) is tuple and family(sock) in internet:
                 claim(operation, cookie(sock), frame, numeric(address[0]), address[1])
 
@@ -50,6 +55,7 @@ def _events(recorder):
 
     send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
     return {
+        ALIVE: lambda args, frame: recorder.beat(),
         'socket.connect': to_address(hints.CONNECT),
         'socket.sendto': send,
         'socket.sendmsg': send,
@@ -63,7 +69,8 @@ def _events(recorder):
         'os.system': of_thread(hints.SPAWN, lambda args: 3),
         'os.fork': of_thread(hints.SPAWN),
         'os.forkpty': of_thread(hints.SPAWN),
-        # Not `os.exec`: the child of a fork is its parent's claim, and a ring for its last moment helps nobody.
+        # Not `os.exec`: the child of a fork is its parent's claim, and a ring for its last moment
+        # helps nobody.
         'http.client.send': call_with(redaction.method),
         'smtplib.send': call_with(lambda piece: redaction.command(piece, redaction.SMTP)),
         # A command follows its tag.
@@ -101,7 +108,7 @@ _recorder = None
 
 
 def install(host=Host):
-    """Sets the hook, once for the life of the process image; returns the recorder that it writes to."""
+    """Sets the hook, once for the life of the process image; returns its recorder."""
     global _recorder
     if _recorder is None:
         _recorder = Recorder(host)

@@ -1,5 +1,5 @@
 # Part of Network Audit. License LGPL-3.
-"""Calls of layers that raise no audit event of their own: httpx, and TLS with nothing known above it."""
+"""Calls that raise no audit event: those of httpx, and TLS with nothing known above it."""
 
 import ssl
 import sys
@@ -41,11 +41,14 @@ def _claiming_request(recorder, getframe=sys._getframe):
 
 
 def wrap_tls(recorder):
-    """One claim for each TLS handshake that no known layer asked for; where gevent runs, for its sockets as well."""
+    """One claim for each TLS handshake that no known layer asked for, gevent's as well."""
     classes = [ssl.SSLSocket]
     if 'gevent.ssl' in sys.modules:
         classes.append(sys.modules['gevent.ssl'].SSLSocket)
-    return [Wrapper(owner, 'do_handshake', _claiming_handshake(recorder)) for owner in dict.fromkeys(classes)]
+    return [
+        Wrapper(owner, 'do_handshake', _claiming_handshake(recorder))
+        for owner in dict.fromkeys(classes)
+    ]
 
 
 def _claiming_handshake(recorder, getframe=sys._getframe):

@@ -1,8 +1,8 @@
 # Part of Network Audit. License LGPL-3.
-"""Modules that nobody can read: native code, bytecode without its source, code that comes out of no file.
+"""Modules that nobody can read: native code, bytecode alone, code that is in no file.
 
-Native code leaves no frame on the stack. Where it is loaded and a stack shows nothing but plumbing, the caller may be
-native, and the claim has to say so.
+Native code leaves no frame on the stack. Where it is loaded and a stack shows nothing but plumbing,
+the caller may be native, and the claim has to say so.
 """
 
 import importlib.machinery
@@ -29,7 +29,9 @@ class Natives:
         count = len(self._loaded)
         if count != self._looked_at:
             self._looked_at = count
-            self.names = tuple(sorted({addon for addon, module in _of_addons(self._loaded) if _is_native(module)}))
+            self.names = tuple(
+                sorted({addon for addon, module in _of_addons(self._loaded) if _is_native(module)})
+            )
         return self.names
 
 
@@ -63,14 +65,19 @@ def _has_no_source(module):
 
 
 def _runs_other_code(module):
-    """Whether a function or method of this module was compiled from something else than a file that is there."""
+    """Whether a function or method of this module was compiled from no file that is there."""
     for value in list(vars(module).values()):
         members = list(vars(value).values()) if isinstance(value, type) else [value]
         for member in members:
             if type(member) in (staticmethod, classmethod):
                 member = member.__func__
-            # By its exact type: other objects (a proxy, a lazy value) run code of theirs when they are asked.
-            if type(member) is types.FunctionType and member.__module__ == module.__name__ and _has_no_file(member):
+            # By its exact type: other objects (a proxy, a lazy value) run code of theirs when they
+            # are asked.
+            if (
+                type(member) is types.FunctionType
+                and member.__module__ == module.__name__
+                and _has_no_file(member)
+            ):
                 return True
     return False
 
@@ -78,4 +85,6 @@ def _runs_other_code(module):
 def _has_no_file(function):
     filename = function.__code__.co_filename
     # A dataclass has its special methods made by the standard library.
-    return not os.path.exists(filename) and not (filename == '<string>' and function.__name__.startswith('__'))
+    return not os.path.exists(filename) and not (
+        filename == '<string>' and function.__name__.startswith('__')
+    )

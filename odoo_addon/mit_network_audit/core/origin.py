@@ -1,8 +1,8 @@
 # Part of Network Audit. License LGPL-3.
-"""Whose code is running, and what for: the stack, and what was carried to where the stack no longer shows it.
+"""Whose code is running, and what for: by the stack, and by what was carried to it.
 
-A job that runs later or elsewhere (a cron, a thread, a callback after the commit) has a stack that begins anew. Who
-starts it leaves an `Origin`, in the context of the running code or on its thread.
+A job that runs later or elsewhere (a cron, a thread, a callback after the commit) has a stack that
+begins anew. Who starts it leaves an `Origin`, in the context of the running code or on its thread.
 """
 
 import threading
@@ -51,7 +51,7 @@ class Host:
 
 
 def describing(host):
-    """The function from a frame to its `Origin`: a closure, because it runs at every connect of an Odoo."""
+    """The function from a frame to its `Origin`: a closure, because every connect runs it."""
     walk, outside, new, origin = frames.walking(), frames.outside, tuple.__new__, Origin
     plumbing, natives = frames.PLUMBING, opaque.Natives()
     current, active, get_ident = CURRENT.get, threading._active, threading.get_ident

@@ -1,8 +1,8 @@
 # Part of Network Audit. License LGPL-3.
-"""Writes the claims of the running process: into a ring of its own, which the daemon has before the first of them.
+"""Writes the claims of a process into its own ring, which the daemon has before the first.
 
-One rule for fork, exec and a restart of the daemon, and nothing in a fork handler: at a claim, if the ring is not
-this process's or the daemon is gone, make a ring, connect, go on.
+One rule for fork, exec and a restart of the daemon, and nothing in a fork handler: at a claim, if
+the ring is not this process's or the daemon is gone, make a ring, connect, go on.
 """
 
 import sys
@@ -61,7 +61,7 @@ class Recorder:
         return append
 
     def _learn(self, ring, origin):
-        """What an entry says about an origin: the ids of its four texts, and the byte of channel and marks."""
+        """What an entry says of an origin: the ids of its texts, the byte of channel and marks."""
         site, channel = '', origin.channel
         if not self._knows_httpx and 'httpcore' in sys.modules:
             # It is loaded by its first connection, and something new claims to connect.
@@ -77,12 +77,14 @@ class Recorder:
         return known
 
     def _look(self, now):
-        """Sees to it that the ring is this process's and that the daemon has it, within some milliseconds."""
+        """Sees to it that the ring is ours and that the daemon has it, within some milliseconds."""
         if self.ring is not _NoRing and not self.ring.mine[0]:
-            # A child of fork: what it inherited is its parent's, and whoever held the lock did not come along.
+            # A child of fork: what it inherited is its parent's, and whoever held the lock did not
+            # come along.
             self._lock, self._holder = self._new_lock(), 0
             self.release()
-        # A finaliser or signal handler may get here in the middle of itself, and must not wait for itself.
+        # A finaliser or signal handler may get here in the middle of itself, and must not wait for
+        # itself.
         me = self._get_ident()
         if self._holder == me or not self._lock.acquire(True, LOCK_SECONDS):
             return
@@ -104,6 +106,11 @@ class Recorder:
         if ring is not _NoRing:
             link.close()
             ring.close()
+
+    def beat(self, monotonic_ns=time.monotonic_ns):
+        """Says that the hook is alive."""
+        if self.ring.mine[0]:
+            self.ring.beat(monotonic_ns())
 
     def failed(self):
         """Counts an exception of the hook where the daemon sees it."""

@@ -1,8 +1,9 @@
 # Part of Network Audit. License LGPL-3.
 """The only forms in which anything of a call may leave the process.
 
-A numeric address, a request method from a closed list, and text that this process's own code (not its users) wrote:
-module names, file names, route templates. Never a host name, path, query, header, body, user or command argument.
+A numeric address, a request method from a closed list, and text that this process's own code (not
+its users) wrote: module names, file names, route templates. Never a host name, path, query, header,
+body, user or command argument.
 """
 
 import _socket
@@ -12,6 +13,7 @@ _V4_MAPPED = bytes(10) + b'\xff\xff'
 _CACHE_MAX = 1024
 _numeric = {}
 
+
 def _words(text):
     return frozenset(word.encode('ascii') for word in text.split())
 
@@ -19,7 +21,10 @@ def _words(text):
 HTTP = _words('GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE PROPFIND REPORT')
 # One for each message; the rest of the conversation belongs to it.
 SMTP = _words('MAIL')
-IMAP = _words('LOGIN SELECT EXAMINE SEARCH FETCH STORE UID APPEND CREATE DELETE RENAME LIST STATUS COPY EXPUNGE IDLE LOGOUT')
+IMAP = _words(
+    'LOGIN SELECT EXAMINE SEARCH FETCH STORE UID APPEND '
+    'CREATE DELETE RENAME LIST STATUS COPY EXPUNGE IDLE LOGOUT'
+)
 POP3 = _words('USER APOP STAT LIST RETR DELE TOP UIDL QUIT')
 FTP = _words('USER RETR STOR STOU APPE LIST NLST MLSD DELE MKD RMD RNFR RNTO SIZE QUIT')
 _WORD_MAX = 16
@@ -48,7 +53,7 @@ def _parse(host):
 
 
 def method(piece):
-    """The method, if this piece of a connection is the head of an HTTP/1 request; the rest is not looked at again."""
+    """The method, if this is the head of an HTTP/1 request; the rest is not looked at again."""
     if not isinstance(piece, (bytes, bytearray)):
         return None
     word, space, _ = bytes(piece[:_WORD_MAX]).partition(b' ')
@@ -59,7 +64,7 @@ def method(piece):
 
 
 def command(piece, known, place=0):
-    """The word at this place of a command line, if it is one of a closed list; the rest is not looked at again."""
+    """The word at this place of a command, if it is one of a closed list; the rest is left."""
     if isinstance(piece, str):
         piece = piece[: 2 * _WORD_MAX].encode('ascii', 'replace')
     if not isinstance(piece, (bytes, bytearray)):
@@ -70,7 +75,7 @@ def command(piece, known, place=0):
 
 
 def text(value, longest=1024):
-    """Printable text of at most `longest` bytes of UTF-8; what does not print becomes a question mark."""
+    """Printable text of at most `longest` bytes; what does not print becomes a question mark."""
     if not value.isprintable():
         value = ''.join(c if c.isprintable() else '?' for c in value)
     encoded = value.encode('utf-8', 'replace')

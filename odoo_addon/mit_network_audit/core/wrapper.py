@@ -1,11 +1,11 @@
 # Part of Network Audit. License LGPL-3.
-"""Functions of others, wrapped: for what raises no audit event. No wrapper raises, and each can be taken off."""
+"""Functions of others, wrapped: no wrapper raises, and each can be taken off."""
 
 import functools
 
 
 class Wrapper:
-    """One function of a class or module, wrapped; `remove` puts the original back where nobody wrapped it again."""
+    """One function, wrapped; `remove` puts the original back where nobody wrapped it again."""
 
     def __init__(self, owner, name, wrapping):
         self._owner = owner

@@ -20,7 +20,11 @@ class Claims:
     @staticmethod
     def _counters():
         ring = recorder().ring
-        return struct.unpack('<4Q', os.pread(ring.fd, 32, hints.COUNTERS_AT)) if ring.mine[0] else (0,) * 4
+        return (
+            struct.unpack('<4Q', os.pread(ring.fd, 32, hints.COUNTERS_AT))
+            if ring.mine[0]
+            else (0,) * 4
+        )
 
     @staticmethod
     def _string(at):

@@ -40,7 +40,10 @@ class TestOrigin(TransactionCase):
                 'interval_type': 'days',
             }
         )
-        with patch.object(type(self.env['ir.actions.server']), 'run', self.describe), self.enter_registry_test_mode():
+        with (
+            patch.object(type(self.env['ir.actions.server']), 'run', self.describe),
+            self.enter_registry_test_mode(),
+        ):
             cron.method_direct_trigger()
         self.assertEqual(self.found.name, f'cron {cron.id}')
         self.describe()

@@ -1,6 +1,6 @@
 {
     'name': 'Demonstration vendor',
-    'summary': 'Goes out by every channel, to servers on loopback: for tests and demonstrations of Network Audit',
+    'summary': 'Goes out by every channel, to servers on loopback: for demonstrations only',
     'version': '19.0.1.0.0',
     'category': 'Technical',
     'license': 'LGPL-3',

@@ -1,4 +1,4 @@
-"""One way out for each name in `CHANNELS`, all to loopback, each carrying its operation to the other end."""
+"""One way out for each name in `CHANNELS`, to loopback, with its operation for the other end."""
 
 import ctypes
 import functools
@@ -25,7 +25,15 @@ except ImportError:  # no part of Odoo
 
 HOST = '127.0.0.1'
 TIMEOUT = 5
-PORTS = {'http': 18180, 'smtp': 18125, 'tcp': 18190, 'udp': 18191, 'postgres': 18132, 'imap': 18143, 'pop3': 18110}
+PORTS = {
+    'http': 18180,
+    'smtp': 18125,
+    'tcp': 18190,
+    'udp': 18191,
+    'postgres': 18132,
+    'imap': 18143,
+    'pop3': 18110,
+}
 CHANNELS = {}
 
 # Kept open over requests, and used by `vendor_other` as well: two modules on one connection.
@@ -100,7 +108,15 @@ def by_pop3(env, operation):
 
 @channel
 def by_curl(env, operation):
-    command = ['curl', '-s', '-m', str(TIMEOUT), '-o', '/dev/null', url(ports(env)['http'], operation)]
+    command = [
+        'curl',
+        '-s',
+        '-m',
+        str(TIMEOUT),
+        '-o',
+        '/dev/null',
+        url(ports(env)['http'], operation),
+    ]
     subprocess.run(command, check=True)
 
 
@@ -129,10 +145,18 @@ def by_ctypes(env, operation):
     descriptor = libc.socket(socket.AF_INET, socket.SOCK_STREAM, 0)
     try:
         port = ports(env)['tcp']
-        address = struct.pack('=H', socket.AF_INET) + struct.pack('!H', port) + socket.inet_aton(HOST) + bytes(8)
+        address = (
+            struct.pack('=H', socket.AF_INET)
+            + struct.pack('!H', port)
+            + socket.inet_aton(HOST)
+            + bytes(8)
+        )
         piece = operation.encode() + b'\n'
         answer = ctypes.create_string_buffer(16)
-        if libc.connect(descriptor, address, len(address)) or libc.send(descriptor, piece, len(piece), 0) < 0:
+        if (
+            libc.connect(descriptor, address, len(address))
+            or libc.send(descriptor, piece, len(piece), 0) < 0
+        ):
             raise OSError(ctypes.get_errno(), 'connect or send by the C library')
         libc.recv(descriptor, answer, len(answer), 0)
     finally:

@@ -1,6 +1,6 @@
 {
     'name': 'Another demonstration vendor',
-    'summary': 'Uses the connection that the demonstration vendor opened: for tests of Network Audit',
+    'summary': 'Uses the connection that the demonstration vendor opened: for tests only',
     'version': '19.0.1.0.0',
     'category': 'Technical',
     'license': 'LGPL-3',

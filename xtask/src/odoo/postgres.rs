@@ -66,6 +66,17 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
+    /// Stops it unless somebody uses it: another checkout may be at its tests.
+    pub fn stop_if_idle(&self) -> Result<()> {
+        let others = "select count(*) from pg_stat_activity \
+                      where backend_type = 'client backend' and pid <> pg_backend_pid()";
+        if self.is_running() && self.sql("postgres", others)? == "0" {
+            say("odoo", "stopping its PostgreSQL");
+            self.stop()?;
+        }
+        Ok(())
+    }
+
     /// Whether the server is there.
     pub fn is_running(&self) -> bool {
         self.folder().is_dir() && process::output(self.control().arg("status")).is_ok()

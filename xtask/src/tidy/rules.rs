@@ -40,7 +40,8 @@ pub const DOORS: &[Door] = &[
     Door {
         token: "redb::",
         within: &["auditor-userspace/src/", "auditor-common/src/"],
-        allowed: &["auditor-userspace/src/store"],
+        // The verifier reads the same files by itself: it must not trust the code that wrote them.
+        allowed: &["auditor-userspace/src/store", "auditor-userspace/src/verify/"],
         reason: "only the store knows how it is stored",
     },
     Door {
@@ -79,8 +80,8 @@ pub const DOORS: &[Door] = &[
     Door {
         token: "serde",
         within: PURE,
-        // The catalogue is a file that people write.
-        allowed: &["auditor-userspace/src/catalogue"],
+        // The catalogue is a file that people write, and the report is what people are shown.
+        allowed: &["auditor-userspace/src/catalogue", "auditor-userspace/src/report"],
         reason: "what is served is not what is sealed",
     },
     Door {
@@ -132,4 +133,15 @@ pub const MAX_LINES: usize = 500;
 pub const MAX_TEST_LINES: usize = 800;
 
 /// Longer ones that were looked at, and why they are as they are.
-pub const LONG_FILES: &[(&str, &str)] = &[];
+pub const LONG_FILES: &[(&str, &str)] = &[
+    (
+        "auditor-common/src/body.rs",
+        "one type for each class of record: a table of the format, with a sentence for each key",
+    ),
+    ("auditor-common/src/verify/rows.rs", "one state machine, told from the first row to the last"),
+    ("auditor-userspace/src/store.rs", "what the store promises, in one place: its errors, its limits, the commit"),
+    (
+        "auditor-userspace/src/store/open.rs",
+        "one sequence: every way in which a store can be found, and what is done then",
+    ),
+];

@@ -158,6 +158,24 @@ fn the_writers_own_counters_are_told_as_differences() {
 }
 
 #[test]
+fn a_hook_that_is_silent_while_requests_are_served_is_noticed() {
+    let ring = Writer::new();
+    let mut reader = ring.reader();
+    ring.put(header::HEARTBEAT_AT, &1_000u64.to_le_bytes());
+    for (sequence, operation, monotonic_ns, silence_ns) in [(1, 6, 900, 0), (2, 6, 5_000, 4_000), (3, 1, 9_000, 4_000)]
+    {
+        let mut raw = entry(sequence, operation, 0);
+        raw[8..16].copy_from_slice(&u64::to_le_bytes(monotonic_ns));
+        let checksum = crc32fast::hash(&raw[..60]);
+        raw[60..].copy_from_slice(&checksum.to_le_bytes());
+        ring.put(HEADER_LEN + (sequence - 1) as usize * ENTRY_LEN, &raw);
+        ring.head(sequence);
+        assert_eq!(reader.read_new().unwrap().claims.len(), 1);
+        assert_eq!(reader.silence_ns(), silence_ns);
+    }
+}
+
+#[test]
 fn a_head_that_leaps_or_goes_back_is_malformed_and_read_on_from_there() {
     for (before, after) in [(10, u64::MAX), (10, 1 << 50), (10, 3)] {
         let ring = Writer::new();

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use auditor_common::gap::Gap;
 
 use super::Scope;
-use crate::report::basis::Outcome;
-use crate::report::reason::{Filter, Moment, Reason, Severity, counted, times};
-use crate::rollup::history::{Before, Pause, Run};
+use crate::report::reason::{Acknowledged, Filter, Moment, Reason, Severity, counted, times};
+use crate::rollup::history::{Before, Cut, Pause, Run, TAMPERED};
 use crate::rollup::row::Tally;
 use crate::serve::wire;
 
@@ -29,32 +28,44 @@ fn once(wall_ns: u64, seq: u64) -> Tally {
 }
 
 fn store(scope: &Scope<'_>, found: &mut Vec<Reason>) {
-    let it = &scope.basis.host.verification;
-    if it.missing > 0 {
-        let tally = Tally { count: it.missing, last_seq: it.missing_seq, ..Tally::default() };
-        let sentence =
-            format!("{} missing: cut, or lost by the disk; nobody can tell", counted(it.missing, "signed record"));
-        found.push(Reason::new(Severity::Alarm, "records_missing", "", &tally, sentence, scope.filter()));
+    let history = scope.basis.rollup.history();
+    for cut in history.cuts() {
+        let tally = Tally { count: cut.missing.unwrap_or(1), ..once(cut.wall_ns, cut.seq) };
+        let missing = match cut.missing {
+            Some(count) => counted(count, "signed record"),
+            None => "an unknown number of signed records".to_owned(),
+        };
+        let sentence = format!("{missing} missing: cut, or lost by the disk; nobody can tell");
+        let filter = Filter { since: None, instance: None, ..scope.records(&tally) };
+        let reason = Reason::new(Severity::Alarm, "records_missing", "", &tally, sentence, filter);
+        found.push(Reason { acknowledged: answered(cut), ..reason });
     }
-    match &it.last {
-        Some((at, Outcome::Violated(what))) => {
-            let sentence = format!("the store's own verification failed: {what}");
-            let tally = once(*at, it.size.saturating_sub(1));
-            found.push(Reason::new(Severity::Alarm, "store_violated", "", &tally, sentence, Filter::default()));
-        }
-        last => {
-            let since = last.as_ref().map_or(scope.basis.host.recording_since_ns, |(at, _)| *at);
-            if scope.basis.now_ns.saturating_sub(since) > NIGHTLY_NS {
-                let sentence = match last {
-                    Some((at, _)) => format!("the nightly verification has not run since {}", wire::time(*at)),
-                    None => "the nightly verification has never run".to_owned(),
-                };
-                // A state, and not a record: it is as old as the verification that was the last.
-                let tally = Tally { count: 1, last_seq: it.size, ..Tally::default() };
-                found.push(Reason::new(Severity::Attention, "unverified", "", &tally, sentence, Filter::default()));
-            }
-        }
+    let newest = history.newest_check();
+    if let Some(check) = newest.filter(|check| check.exit == TAMPERED) {
+        // The same finding, night after night, does not recur: it is there since it was found first.
+        let tally = once(check.since_ns, check.since_seq);
+        let sentence = format!("the store's own verification failed: {}", check.summary);
+        let filter = Filter { since: None, instance: None, ..scope.records(&tally) };
+        let reason = Reason::new(Severity::Alarm, "store_violated", "", &tally, sentence, filter);
+        // A cut stays a violation for ever; the operator's answer to it is one to this as well.
+        let cut = history.cuts().find(|cut| !cut.cause.is_empty() && check.summary.contains(&cut.cause));
+        found.push(Reason { acknowledged: cut.and_then(answered), ..reason });
     }
+    let since = newest.map(|check| check.wall_ns).or(history.since_ns());
+    if since.is_some_and(|since| scope.basis.now_ns.saturating_sub(since) > NIGHTLY_NS) {
+        let sentence = match newest {
+            Some(check) => format!("the nightly verification has not run since {}", wire::time(check.wall_ns)),
+            None => "the nightly verification has never run".to_owned(),
+        };
+        // A state, and not an event: it is as old as the verification that was the last.
+        let tally = Tally { count: 1, last_seq: newest.map_or(0, |check| check.seq), ..Tally::default() };
+        found.push(Reason::new(Severity::Attention, "unverified", "", &tally, sentence, Filter::default()));
+    }
+}
+
+fn answered(cut: &Cut) -> Option<Acknowledged> {
+    let (wall_ns, seq, note) = cut.answered.as_ref()?;
+    Some(Acknowledged { at: Moment(*wall_ns), seq: *seq, by: "host".to_owned(), text: note.clone() })
 }
 
 /// The daemon began anew.
@@ -161,6 +172,15 @@ fn host(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     if ended.count > 0 {
         let sentence = format!("{} ended, as they do when they are recycled", counted(ended.count, "Odoo process"));
         found.push(Reason::new(Severity::Note, "recycled", "", &ended, sentence, scope.records(&ended)));
+    }
+    let mut set = Tally::default();
+    let history = scope.basis.rollup.history();
+    history.clock_set_between(scope.from_ns, scope.basis.now_ns).for_each(|tally| set.merge(tally));
+    if set.count > 0 {
+        let sentence =
+            format!("the wall clock was set {}: the order of the records does not depend on it", times(set.count));
+        let filter = Filter { instance: None, ..scope.records(&set) };
+        found.push(Reason::new(Severity::Note, "clock_set", "", &set, sentence, filter));
     }
     let state = Tally { count: 1, ..Tally::default() };
     if let Some(why) = &scope.basis.host.missing_tier {

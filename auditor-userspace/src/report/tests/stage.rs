@@ -10,9 +10,6 @@
 //!   ask odoo|host|INSTANCE JSON      a change
 //!   accept N, deny N                 the host's answer
 //!   ack REASON SUBJECT|- host|odoo   an acknowledgement
-//!   verified intact | violated WORD  the nightly verification
-//!   missing N                        signed records that are missing
-//!   since SPAN                       since when this host records, before now
 //!   egress ENDPOINT N [configured]   the auditor's own traffic
 //!   guard WHAT [instance=I]          something that no ordinary Odoo does
 //!   limits lines=N contacts=N        bounds of the sums
@@ -33,11 +30,11 @@ use crate::destination::facts::{Configured, Facts};
 use crate::policy::Policies;
 use crate::policy::change::Change;
 use crate::policy::record::{AckRecord, Actor, Sealed};
-use crate::report::basis::{Basis, DAY_NS, Egress, Guard, Guarded, Host, Outcome};
+use crate::report::basis::{Basis, DAY_NS, Egress, Guard, Guarded, Host};
 use crate::report::{Report, report};
 use crate::rollup::Limits;
 use crate::rollup::row::Tally;
-use crate::rollup::scene::{BEGIN_NS, INSTANCE, Scene, Words};
+use crate::rollup::scene::{INSTANCE, Scene, Words};
 
 /// A case of the table.
 pub(super) struct Case<'a> {
@@ -77,7 +74,7 @@ impl Stage {
             scene: Scene::new(),
             knowledge,
             policies: Policies::default(),
-            host: Host { recording_since_ns: BEGIN_NS, ..Host::default() },
+            host: Host::default(),
             limits: Limits::default(),
             view: Some(INSTANCE.into()),
             window_ns: DAY_NS,
@@ -119,19 +116,6 @@ impl Stage {
                 self.own_catalogue();
             }
             "ack" => self.acknowledge(&words),
-            "verified" => {
-                let outcome = match words.at(1) {
-                    "intact" => Outcome::Intact,
-                    _ => Outcome::Violated(rest(2).to_owned()),
-                };
-                self.host.verification.last = Some((self.scene.now_ns, outcome));
-                self.host.verification.size = self.scene.records.len() as u64;
-            }
-            "missing" => {
-                self.host.verification.missing = words.at(1).parse().expect("a number");
-                self.host.verification.missing_seq = self.scene.records.len() as u64;
-            }
-            "since" => self.host.recording_since_ns = self.scene.now_ns - span(words.at(1)),
             "egress" => {
                 let tally = Tally { count: words.at(2).parse().expect("a number"), ..self.once() };
                 let configured = words.has("configured");

@@ -7,7 +7,9 @@ class VendorDemo(http.Controller):
     def press(self, channel='requests', operation=None, **_unused):
         """Goes out by a channel, without a login: this module is for demonstrations only."""
         model = request.env(user=SUPERUSER_ID)['vendor.demo']
-        return request.make_json_response({'channel': channel, 'operation': model.run_channel(channel, operation)})
+        return request.make_json_response(
+            {'channel': channel, 'operation': model.run_channel(channel, operation)}
+        )
 
     @http.route('/vendor_demo/hello/<string:name>', type='http', auth='none')
     def hello(self, name):

@@ -11,7 +11,9 @@ class VendorDemo(models.Model):
     _description = 'A call of the demonstration vendor'
     _order = 'id desc'
 
-    channel = fields.Selection([(name, name) for name in channels.CHANNELS], default='requests', required=True)
+    channel = fields.Selection(
+        [(name, name) for name in channels.CHANNELS], default='requests', required=True
+    )
     operation = fields.Char(help='What the other end has in its log.', readonly=True)
 
     def action_press(self):
@@ -33,4 +35,7 @@ class VendorDemo(models.Model):
     def _cron_call(self):
         """The scheduled call; tests say by parameter what it is."""
         parameter = self.env['ir.config_parameter'].sudo().get_param
-        self.run_channel(parameter('vendor_demo.cron_channel', 'requests'), parameter('vendor_demo.cron_operation'))
+        self.run_channel(
+            parameter('vendor_demo.cron_channel', 'requests'),
+            parameter('vendor_demo.cron_operation'),
+        )

@@ -8,7 +8,7 @@ class VendorOther(models.Model):
 
     @api.model
     def run_keep_alive(self, operation_of_demo, operation_of_other):
-        """Two calls on one connection: the first is the demonstration vendor's, the second is ours."""
+        """Two calls on one connection: the first is the other vendor's, the second is ours."""
         self.env['vendor.demo'].run_channel('keep-alive', operation_of_demo)
         target = channels.url(channels.ports(self.env)['http'], operation_of_other)
         channels.shared_session.get(target, timeout=channels.TIMEOUT)

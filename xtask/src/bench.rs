@@ -1,0 +1,47 @@
+//! `xtask bench`: tables of what it costs, measured here and now.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use xtask::process::{self, say};
+use xtask::{ebpf, paths, programs, python};
+
+/// Prints a table about this checkout; the words go to its program.
+type Table = fn(&Path, &[String]) -> Result<()>;
+
+/// The tables, by the names that one asks for them by.
+const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("hook", hook)];
+
+/// Prints one table, or all; `arguments` go to its program.
+pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
+    let checkout = paths::checkout()?;
+    let wanted: Vec<_> = TABLES.iter().filter(|(name, _)| which.is_none_or(|which| which == *name)).collect();
+    if wanted.is_empty() {
+        let names: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
+        bail!("there is no such table; there are: {}", names.join(", "));
+    }
+    // One that misses its goal does not keep the others from being printed.
+    let results: Vec<Result<()>> = wanted.iter().map(|(_, table)| table(&checkout, arguments)).collect();
+    results.into_iter().collect()
+}
+
+/// What a system call costs more because it is looked at.
+fn kernel(checkout: &Path, arguments: &[String]) -> Result<()> {
+    ebpf::build()?;
+    say("bench", "building it as it ships");
+    let mut cargo = programs::cargo(checkout);
+    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-kernel", "--"]);
+    process::run(cargo.args(arguments)).context("the kernel's table misses a goal, or cannot be measured")
+}
+
+/// What the addon's hook costs on each interpreter here.
+fn hook(checkout: &Path, arguments: &[String]) -> Result<()> {
+    for (minor, interpreter) in python::interpreters() {
+        say("bench", &format!("the hook on Python 3.{minor}"));
+        let mut command = Command::new(interpreter);
+        command.arg("-B").arg(checkout.join("tests/core/bench_hook.py")).args(arguments).current_dir(checkout);
+        process::run(&mut command)?;
+    }
+    Ok(())
+}
