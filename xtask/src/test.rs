@@ -21,6 +21,11 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     let built = prepare(&mut tally);
     rust(&checkout, filter, built, &mut tally)?;
     for (minor, interpreter) in python::interpreters() {
+        // Without it, the tests that need more than the standard library say that they are skipped.
+        let interpreter = python::for_tests(minor, &interpreter).unwrap_or_else(|error| {
+            say("test", &format!("{error:#}"));
+            interpreter
+        });
         python_core(&checkout, filter, &format!("python 3.{minor}"), &interpreter, &mut tally)?;
     }
     if filter.is_none() {
