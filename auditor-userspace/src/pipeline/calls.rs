@@ -1,12 +1,14 @@
 //! Claims that are records of their own: the calls that go over a flow.
 
-use auditor_common::body::{Body, Call, Label, Sample};
+use auditor_common::body::{Call, Label, Sample};
 
 use super::Pipeline;
+use super::withheld::Withheld;
 use crate::attribute::claims::PendingCall;
 use crate::attribute::hint::Operation;
 use crate::attribute::{self, Claimed, reason};
 use crate::clock::Now;
+use crate::evidence;
 
 impl Pipeline {
     /// Records the calls that were claimed since the last turn.
@@ -24,6 +26,12 @@ impl Pipeline {
         let Some(member) = self.lineage.get(call.who.tgid) else { return Ok(()) };
         let (instance, process) = (member.instance.clone(), member.process(call.who.tgid, 0));
         let claim = &call.claim;
+        let serves = claim.operation == Operation::Serve;
+        let channel = if serves { "serve" } else { claim.channel() };
+        if !self.records(&instance) || !self.records_channel(&instance, channel) {
+            self.withheld.call(&instance, now);
+            return Ok(());
+        }
         if self.flows.recorded_as(claim.key) == Some(None) {
             self.flows.announce(claim.key, &mut self.changes);
             self.record_changes(now)?;
@@ -41,18 +49,22 @@ impl Pipeline {
             Some(_) => attribute::labelled(&claimed, Label::Matched, reason::COOKIE),
             None => attribute::labelled(&claimed, Label::SelfReported, reason::UNBOUND),
         };
-        let serves = claim.operation == Operation::Serve;
+        let discretion = self.discretion(&instance);
         self.append(
-            Body::Call(Call {
-                sample: Sample { boot_ns: call.boot_ns, cpu: None, kseq: None },
-                flow,
-                cookie: claim.key,
-                channel: if serves { "serve" } else { claim.channel() }.into(),
-                method: claim.method().map(str::to_owned),
-                attribution,
-                process,
-                instance,
-            }),
+            evidence::call(
+                Call {
+                    sample: Sample { boot_ns: call.boot_ns, cpu: None, kseq: None },
+                    // A flow that policy left out has no record to point at.
+                    flow: flow.filter(|&number| !Withheld::is(number)),
+                    cookie: claim.key,
+                    channel: channel.into(),
+                    method: claim.method().map(str::to_owned),
+                    attribution,
+                    process,
+                    instance,
+                },
+                discretion,
+            ),
             now,
         )?;
         Ok(())
