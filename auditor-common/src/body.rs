@@ -579,6 +579,20 @@ impl Body {
     }
 }
 
+impl Body {
+    /// The instance that it is about, if it names one: the records of one instance are a stream.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        let instance = match self {
+            Self::FlowOpened(flow) => &flow.instance,
+            Self::Call(call) => &call.instance,
+            Self::Process(process) => &process.instance,
+            _ => return None,
+        };
+        (!instance.is_empty()).then_some(instance.as_str())
+    }
+}
+
 /// Why bytes are not a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyError {
