@@ -7,6 +7,11 @@ use crate::body::StreamEnd;
 use crate::merkle::{CompactRange, Hash, leaf, sha256};
 use crate::record::{Entry, NO_RECORD};
 
+/// Tag of the stream of everything that is no EVENT: what the ledger says about itself. Its key is zero and its name is
+/// empty, so that everybody can tell, and an excerpt can leave none of it out.
+pub const CONTROL: [u8; 16] =
+    [0x94, 0x92, 0x4f, 0x46, 0xb3, 0x27, 0xcd, 0x51, 0xa0, 0x3f, 0x69, 0x38, 0xbc, 0xb5, 0x87, 0xf2];
+
 /// Tag of a stream: `SHA-256("nal/v1/stream\0" ‖ key ‖ instance)[0..16]`. The key is random, one for each stream, and
 /// disclosed only in the stream's own exports: nobody else can tell which instance a tag stands for.
 #[must_use]
@@ -72,5 +77,15 @@ impl StreamTable {
             range.append(table_leaf(&end));
         }
         range.root()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledgers_own_stream_has_the_tag_of_its_definition() {
+        assert_eq!(tag(&[0; 16], ""), CONTROL);
     }
 }

@@ -278,10 +278,15 @@ impl Store {
             return Err(StoreError::Stopped);
         }
         let now = now.into();
-        if let Some(step) = self.chain.clock_step(now) {
-            self.place(&Body::Clock(step), 0, now)?;
-        }
+        self.tell_of_a_set_clock(now)?;
         self.place(body, flags, now)
+    }
+
+    fn tell_of_a_set_clock(&mut self, now: Now) -> Result<(), StoreError> {
+        match self.chain.clock_step(now) {
+            Some(step) => self.place(&Body::Clock(step), 0, now).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn place(&mut self, body: &Body, flags: u8, now: Now) -> Result<u64, StoreError> {

@@ -7,7 +7,7 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::merkle::{CompactRange, Hash, sha256};
 use crate::note::NoteError;
 use crate::record::{Entry, EntryType, Row, RowError, genesis_prev};
-use crate::stream::StreamTable;
+use crate::stream::{CONTROL, StreamTable};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
 const DRIFT_NS: u64 = 1_000_000_000;
@@ -332,7 +332,10 @@ impl Verifier {
 
     fn body(&mut self, seq: u64, row: &Row<'_>) -> Result<(), Finding> {
         let entry = &row.entry;
-        if !self.streams.follow(entry) {
+        // A SEAL holds the table as the records before it left it.
+        let streams = (entry.kind == EntryType::Seal).then(|| self.streams.root());
+        let own = entry.stream_tag == CONTROL;
+        if own != (entry.kind != EntryType::Event) || !self.streams.follow(entry) {
             return Err(Finding::integrity(
                 seq,
                 format!("record {seq} does not follow the one before it in its stream"),
@@ -363,7 +366,7 @@ impl Verifier {
             }
             _ if seq == 0 => return Err(Finding::integrity(0, "record 0 is not GENESIS")),
             Body::Seal(seal) => {
-                if seal.streams != self.streams.root() {
+                if streams != Some(seal.streams) {
                     let sentence = format!("record {seq}: its table of streams is not that of the records");
                     return Err(Finding::integrity(seq, sentence));
                 }
