@@ -117,18 +117,22 @@ ANSWER_MAX = 64 << 20
 LINE_MAX = 4 << 20
 PIECE = 1 << 16
 
-# Why the daemon did not answer as it was asked; each has another remedy.
-ABSENT = 'absent'  # there is no socket: not installed, not started, not mounted
-STOPPED = 'stopped'  # there is a socket, and nobody listens
-DENIED = 'denied'  # the socket may not be opened
-SLOW = 'slow'  # somebody listens, and does not answer in time
-FOREIGN = 'foreign'  # whoever answers is not the daemon
-STRANGER = 'stranger'  # the daemon does not know this process as an audited one
-OLD = 'old'  # the daemon does not know the question
-REFUSED = 'refused'  # the daemon says why the question makes no sense
-FAILED = 'failed'  # the daemon says that it cannot answer now
 
-_KIND_BY_STATUS = {403: STRANGER, 404: OLD, 405: OLD}
+class Why:
+    """Why the daemon did not answer as it was asked; each has another remedy."""
+
+    ABSENT = 'absent'  # there is no socket: not installed, not started, not mounted
+    STOPPED = 'stopped'  # there is a socket, and nobody listens
+    DENIED = 'denied'  # the socket may not be opened
+    SLOW = 'slow'  # somebody listens, and does not answer in time
+    FOREIGN = 'foreign'  # whoever answers is not the daemon
+    STRANGER = 'stranger'  # the daemon does not know this process as an audited one
+    OLD = 'old'  # the daemon does not know the question
+    REFUSED = 'refused'  # the daemon says why the question makes no sense
+    FAILED = 'failed'  # the daemon says that it cannot answer now
+
+
+_KIND_BY_STATUS = {403: Why.STRANGER, 404: Why.OLD, 405: Why.OLD}
 
 
 class NoAnswer(Exception):
@@ -172,27 +176,29 @@ def _answer(path, query, body, seconds):
             raise _refusal(response)
         yield response
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoAnswer(ABSENT, str(error)) from error
+        raise NoAnswer(Why.ABSENT, str(error)) from error
     except ConnectionRefusedError as error:
-        raise NoAnswer(STOPPED, str(error)) from error
+        raise NoAnswer(Why.STOPPED, str(error)) from error
     except PermissionError as error:
-        raise NoAnswer(DENIED, str(error)) from error
+        raise NoAnswer(Why.DENIED, str(error)) from error
     except TimeoutError as error:
-        raise NoAnswer(SLOW, str(error)) from error
+        raise NoAnswer(Why.SLOW, str(error)) from error
     except (http.client.HTTPException, ValueError) as error:
-        raise NoAnswer(FOREIGN, str(error)) from error
+        raise NoAnswer(Why.FOREIGN, str(error)) from error
     except OSError as error:
-        raise NoAnswer(STOPPED, str(error)) from error
+        raise NoAnswer(Why.STOPPED, str(error)) from error
     finally:
         connection.close()
 
 
 def _refusal(response):
     sentence = response.read(PIECE).decode('utf-8', 'replace').strip()
-    kind = _KIND_BY_STATUS.get(response.status, FAILED if response.status >= 500 else REFUSED)
+    kind = _KIND_BY_STATUS.get(
+        response.status, Why.FAILED if response.status >= 500 else Why.REFUSED
+    )
     # A route that is there and has nothing to show answers 404 with a sentence of its own.
-    if kind == OLD and sentence:
-        kind = REFUSED
+    if kind == Why.OLD and sentence:
+        kind = Why.REFUSED
     return NoAnswer(kind, sentence)
 
 
@@ -201,7 +207,7 @@ def ask(path, query=None, body=None, seconds=ANSWER_SECONDS):
     with _answer(path, query, body, seconds) as response:
         content = response.read(ANSWER_MAX + 1)
         if len(content) > ANSWER_MAX:
-            raise NoAnswer(FOREIGN, 'the answer is too long')
+            raise NoAnswer(Why.FOREIGN, 'the answer is too long')
         return json.loads(content) if content.strip() else None
 
 

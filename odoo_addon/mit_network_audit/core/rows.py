@@ -71,6 +71,7 @@ def row(origin, record):
         'contradiction': _joined(attribution.get('contradictions')),
         'status': _status(record),
         'error': record.get('error'),
+        'measured': record.get('sent') is not None,
         'sent': record.get('sent'),
         'received': record.get('received'),
         'duration': _seconds(record.get('duration_ns')),

@@ -8,6 +8,7 @@ from odoo import api, fields, models
 
 from ..big_integer import BigInteger
 from ..core import client, rows
+from .network_audit_record import SHAPE
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class NetworkAuditCopy(models.Model):
     database_uuid = fields.Char()
     database_name = fields.Char()
     copied_from = fields.Char(help='The name of the database that this one is a copy of')
+    shape = fields.Char(help='The columns that the rows were made with')
     pulled_at = fields.Datetime()
     facts_sent = fields.Char(help='What was told to the daemon last: a digest')
     verdict = fields.Char()
@@ -129,6 +131,7 @@ class NetworkAuditCopy(models.Model):
             'origin': origin,
             'database_uuid': self.env['ir.config_parameter'].sudo().get_param('database.uuid'),
             'database_name': self.env.cr.dbname,
+            'shape': SHAPE,
         }
         if all(self[name] == value for name, value in own.items()):
             return
@@ -137,8 +140,9 @@ class NetworkAuditCopy(models.Model):
         )
         if is_copy:
             _logger.info('Network Audit: this database is a copy of %s.', self.database_name)
-            self.env['network.audit.record']._retire('TRUE', [])
             own['copied_from'] = self.database_name
+        if is_copy or self.shape != SHAPE:
+            self.env['network.audit.record']._retire('TRUE', [])
         self.write({**own, 'next_seq': 0, 'first_seq': 0, 'facts_sent': False, 'verdict': False})
 
     # ------------------------------------------------------------------ comparing

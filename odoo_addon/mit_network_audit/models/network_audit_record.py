@@ -15,6 +15,8 @@ APPEND, RETIRE = 'append', 'retire'
 TRIGGER = 'network_audit_record_protected'
 # What the table has: nothing that could hold a content.
 COLUMNS = {'id', 'operation', *rows.row(None, rows.EMPTY)}
+# Rows that were made when there were other columns are made anew.
+SHAPE = ' '.join(sorted(COLUMNS))
 # Compared with `is`: neither RPC nor a context that was stored can carry it.
 _DOOR = object()
 
@@ -95,8 +97,9 @@ class NetworkAuditRecord(models.Model):
     contradiction = fields.Char(readonly=True, help='What the kernel saw that the claim denies')
     status = fields.Selection(_STATUSES, readonly=True)
     error = fields.Integer('System error', readonly=True)
-    sent = BigInteger('Sent (bytes)', readonly=True)
-    received = BigInteger('Received (bytes)', readonly=True)
+    measured = fields.Boolean('Bytes measured', readonly=True)
+    sent = BigInteger(readonly=True, help='Payload bytes')
+    received = BigInteger(readonly=True, help='Payload bytes')
     duration = fields.Float('Duration (s)', digits=(16, 9), readonly=True)
     handshake = fields.Float('Handshake (s)', digits=(16, 9), readonly=True)
     flow = BigInteger('Connection', readonly=True, help='Number of the record that opened it')

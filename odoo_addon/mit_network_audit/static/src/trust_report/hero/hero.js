@@ -25,7 +25,6 @@ export class Hero extends Component {
 
     setup() {
         this.state = useState({ showsAll: false });
-        this.count = count;
         this.date = date;
     }
 
@@ -73,6 +72,10 @@ export class Hero extends Component {
 
     severity(reason) {
         return reason.acknowledged ? _t("Acknowledged") : severityName(reason.severity);
+    }
+
+    records(reason) {
+        return reason.count === 1 ? _t("1 record") : _t("%s records", count(reason.count));
     }
 
     canAcknowledge(reason) {
