@@ -21,6 +21,8 @@ use crate::serve::wire;
 
 /// How often the whole system is looked at; new programs are told by the kernel in the meantime.
 const LOOK_NS: u64 = 2_000_000_000;
+/// A process that is found in the middle of its work has used every socket that it works with after this time.
+const SETTLED_NS: u64 = 10_000_000_000;
 /// How often silent flows are looked for.
 const IDLE_LOOK_NS: u64 = 1_000_000_000;
 /// A hook that does not answer for this long while requests are served is silenced.
@@ -65,7 +67,8 @@ impl Pipeline {
             let Some(member) = self.lineage.get(tgid) else { continue };
             if self.silenced.insert(tgid) {
                 let comm = member.comm.as_deref().unwrap_or("?");
-                let detail = format!("the hook in process {tgid} ({comm}) does not answer: it was silenced, or it failed");
+                let detail =
+                    format!("the hook in process {tgid} ({comm}) does not answer: it was silenced, or it failed");
                 self.lost(now, Gap::ClaimsSilenced, 1, &detail)?;
             }
         }
@@ -85,7 +88,8 @@ impl Pipeline {
             let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
             self.parts.probe.listen(port.netns, port.port, owner)?;
         }
-        let member = self.lineage.found(seen, start_ns, found.instance.clone());
+        let since_ns = now.boot_ns + SETTLED_NS;
+        let member = self.lineage.found(seen, start_ns, since_ns, found.instance.clone());
         let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let process = member.process(seen.tgid, 0);
@@ -118,7 +122,8 @@ impl Pipeline {
 
     fn confirm(&mut self, header: &Header, found: &Found, now: Now) -> anyhow::Result<()> {
         self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
-        let member = self.lineage.found(&found.seen, header.process_start_ns, found.instance.clone());
+        let start_ns = header.process_start_ns;
+        let member = self.lineage.found(&found.seen, start_ns, header.boot_ns, found.instance.clone());
         let process = member.process(header.tid, header.cgroup);
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let sample = Sample { boot_ns: header.boot_ns, cpu: None, kseq: None };
