@@ -18,7 +18,7 @@ struct Memory(BTreeMap<String, Vec<u8>>);
 
 impl Output for Memory {
     fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
-        let last = self.0.keys().filter(|path| *path != "EXPORT").next_back();
+        let last = self.0.keys().rfind(|path| *path != "EXPORT");
         assert!(last.is_none_or(|last| last.as_str() < path) || path == "EXPORT", "{path} is out of order");
         assert!(self.0.insert(path.to_owned(), content.to_vec()).is_none(), "{path} twice");
         Ok(())
@@ -47,7 +47,7 @@ fn ledger(dir: &Path) -> Ledger {
     let mut ledger = Ledger::open(dir, &options).unwrap();
     for second in 0..60 {
         for (instance, flows) in [("alpha", 8), ("beta", second % 5), ("gamma", u64::from(second == 7))] {
-            ledger.instance = instance.to_owned();
+            instance.clone_into(&mut ledger.instance);
             for _ in 0..flows {
                 ledger.flow().unwrap();
             }

@@ -202,7 +202,9 @@ impl Flows {
         if flow.recorded.is_none() {
             self.announce(event.key.cookie, changes);
         }
-        let end = match (event.protocol == TCP && event.state_before == SYN_SENT, event.error) {
+        // Without a route a socket goes from CLOSE to CLOSE, and carries no error.
+        let never = event.protocol == TCP && matches!(event.state_before, SYN_SENT | CLOSE);
+        let end = match (never, event.error) {
             (true, _) => FlowEnd::NotEstablished,
             (false, 0) => FlowEnd::Closed,
             (false, _) => FlowEnd::Error,
@@ -342,6 +344,8 @@ pub const PENDING: u64 = u64::MAX;
 
 /// `TCP_SYN_SENT`, `include/net/tcp_states.h`.
 const SYN_SENT: u16 = 2;
+/// `TCP_CLOSE`, likewise.
+const CLOSE: u16 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -538,9 +542,12 @@ mod tests {
 
     #[test]
     fn every_end_is_an_end_that_the_record_knows() {
-        for (state, error, end) in
-            [(1, 0, FlowEnd::Closed), (1, 104, FlowEnd::Error), (2, 110, FlowEnd::NotEstablished)]
-        {
+        for (state, error, end) in [
+            (1, 0, FlowEnd::Closed),
+            (1, 104, FlowEnd::Error),
+            (2, 110, FlowEnd::NotEstablished),
+            (7, 0, FlowEnd::NotEstablished),
+        ] {
             let mut flows = Flows::default();
             let mut changes = Vec::new();
             flows.connect(&connect(TCP, 0, 1), &mut changes);

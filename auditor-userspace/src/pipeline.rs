@@ -92,6 +92,8 @@ pub struct Pipeline {
     overflows: Overflows,
     /// Hooks whose loss was told.
     detached: BTreeSet<&'static str>,
+    /// Processes whose hook does not answer, and of whom that was told.
+    silenced: BTreeSet<u32>,
     due: Due,
 }
 
@@ -123,6 +125,7 @@ impl Pipeline {
             announced: 0,
             overflows: Overflows::default(),
             detached: BTreeSet::new(),
+            silenced: BTreeSet::new(),
             due: Due::default(),
         }
     }

@@ -1,9 +1,10 @@
 //! Who is audited, and what is told to the window.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use auditor_common::body::{Attribution, ProcessChange, Sample};
 use auditor_common::event::Header;
+use auditor_common::gap::Gap;
 use auditor_common::maps::Owner;
 
 use super::Pipeline;
@@ -22,6 +23,8 @@ use crate::serve::wire;
 const LOOK_NS: u64 = 2_000_000_000;
 /// How often silent flows are looked for.
 const IDLE_LOOK_NS: u64 = 1_000_000_000;
+/// A hook that does not answer for this long while requests are served is silenced.
+const SILENCE_NS: u64 = 5_000_000_000;
 /// How often the window is told how things are.
 const TELL_NS: u64 = 250_000_000;
 
@@ -48,6 +51,23 @@ impl Pipeline {
             };
             self.flows.idle(now.boot_ns, table, &mut self.changes);
             self.record_changes(now)?;
+            self.record_silenced(now)?;
+        }
+        Ok(())
+    }
+
+    /// A hook that does not answer while its process serves requests: what that process does goes on being recorded, and
+    /// nobody names it any more.
+    fn record_silenced(&mut self, now: Now) -> anyhow::Result<()> {
+        let silent: BTreeSet<u32> = self.parts.handover.silent(SILENCE_NS).map(|who| who.tgid).collect();
+        self.silenced.retain(|tgid| silent.contains(tgid));
+        for tgid in silent {
+            let Some(member) = self.lineage.get(tgid) else { continue };
+            if self.silenced.insert(tgid) {
+                let comm = member.comm.as_deref().unwrap_or("?");
+                let detail = format!("the hook in process {tgid} ({comm}) does not answer: it was silenced, or it failed");
+                self.lost(now, Gap::ClaimsSilenced, 1, &detail)?;
+            }
         }
         Ok(())
     }
