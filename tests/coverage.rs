@@ -2,15 +2,20 @@
 //! own process.
 
 use std::fs;
+use std::sync::Mutex;
 use std::thread;
 
 use auditor_tests::kernel_probe::alone;
 use auditor_tests::{a_daemon, require};
 use auditor_userspace::probe::{HookState, Options, Probe, ProbeError};
 
+/// Who has links in this process: one of the tests looks for any.
+static LINKS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn every_required_hook_is_active_and_a_cut_one_is_not() {
     require!(a_daemon());
+    let _alone = LINKS.lock();
     let probe = Probe::load(&alone()).unwrap_or_else(|error| panic!("{error}"));
     let coverage = probe.coverage();
     assert_eq!(coverage.len(), 12);
@@ -38,21 +43,44 @@ fn cut_a_cgroup_link() {
     assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
 }
 
+/// What a thread with only these capabilities says; they belong to a thread, and this one gives up the others.
+fn with_capabilities<T: Send>(mask: u64, what: impl FnOnce() -> T + Send) -> T {
+    let (low, high) = (mask as u32, (mask >> 32) as u32);
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let masks: [u32; 6] = [low, low, 0, high, high, 0];
+    let limited = || {
+        // SAFETY: `capset` of the third version: a header, and two times three masks.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), masks.as_ptr()) }, 0);
+        what()
+    };
+    thread::scope(|scope| scope.spawn(limited).join().expect("no panic"))
+}
+
 #[test]
 fn without_capabilities_the_missing_ones_are_named() {
     require!(a_daemon());
-    // Capabilities belong to a thread; this one is given up.
-    let refused = thread::spawn(|| {
-        let header: [u32; 2] = [0x2008_0522, 0];
-        let none = [0_u32; 6];
-        // SAFETY: `capset` of the third version: a header, and two times three masks.
-        assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }, 0);
-        Probe::load(&alone()).map(drop)
-    });
-    let error = refused.join().expect("no panic").expect_err("nothing may be loaded");
+    let error = with_capabilities(0, || Probe::load(&alone()).map(drop)).expect_err("nothing may be loaded");
     assert!(matches!(error, ProbeError::Permission { .. }), "{error:?}");
     let said = "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN missing: run as root, or give the service these capabilities";
     assert_eq!(error.to_string(), said);
+}
+
+#[test]
+fn three_capabilities_are_enough() {
+    require!(a_daemon());
+    let _alone = LINKS.lock();
+    let (bpf, perfmon, net_admin) = (1 << 39, 1 << 38, 1 << 12);
+    with_capabilities(bpf | perfmon | net_admin, || {
+        let mut probe = Probe::load(&alone()).unwrap_or_else(|error| panic!("{error}"));
+        for hook in probe.coverage() {
+            assert!(hook.is_active() || !hook.required, "{hook:?}");
+        }
+        let own = std::process::id();
+        assert!(probe.processes().expect("the list").iter().any(|listed| listed.tgid == own));
+        probe.audit(own, 1).expect("the table of processes");
+        assert!(probe.marks().expect("the counters").values().all(|mark| mark.kseq == 0));
+        assert!(probe.socket(1).is_none());
+    });
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn an_honest_ledger_is_proven() {
         let expected = if question == Question::Time { Standing::NotProven } else { Standing::Proven };
         assert_eq!(verdict.answer(question).standing, expected, "{}", report.to_text());
     }
-    assert_eq!((verdict.records, verdict.size, verdict.unsealed), (210, 210, 0));
+    assert_eq!((verdict.records, verdict.size, verdict.unsealed), (211, 211, 0));
     assert_eq!(verify_in_child(dir.path()).to_text(), verify_here(dir.path(), None).to_text());
 }
 
@@ -107,8 +107,8 @@ fn a_changed_byte_anywhere_in_a_row_names_the_row() {
     write(dir.path(), 3, 4);
     let attacker = Attacker::on(dir.path());
     let size = attacker.size();
-    // GENESIS, a SEAL, RUN, a flow's beginning and end, the last but one, the last SEAL.
-    for seq in [0, 1, 2, 3, 4, size - 2, size - 1] {
+    // GENESIS, POLICY, a SEAL, RUN, a flow's beginning and end, the last but one, the last SEAL.
+    for seq in [0, 1, 2, 3, 4, 5, size - 2, size - 1] {
         let row = attacker.row(seq);
         for at in 0..row.len() {
             let mut changed = row.clone();
@@ -164,7 +164,7 @@ fn two_swapped_rows_are_found() {
 
 #[test]
 fn a_repeated_row_is_found() {
-    check_named(&after(|it| it.put(it.size(), &it.row(50))), 210, "in truth record 50");
+    check_named(&after(|it| it.put(it.size(), &it.row(50))), 211, "in truth record 50");
 }
 
 #[test]
@@ -175,16 +175,16 @@ fn a_missing_checkpoint_is_named_even_if_its_neighbour_is_missing_too() {
         txn.open_table(CHECKPOINTS).unwrap().retain(|size, _| !gone.contains(&size)).unwrap();
         txn.commit().unwrap();
     });
-    check_named(&report, 84, "the checkpoint of size 85 is missing");
+    check_named(&report, 85, "the checkpoint of size 86 is missing");
 }
 
 #[test]
 fn a_tail_cut_inside_a_batch_or_to_an_older_checkpoint_is_found() {
     let report = after(|it| it.cut(150));
     assert_eq!(report.verdicts[0].answer(Question::Tail).standing, Standing::Violated);
-    check_named(&report, 126, "84 signed records are missing after record 125");
+    check_named(&report, 127, "84 signed records are missing after record 126");
     let report = after(|it| it.cut(it.checkpoints()[3]));
-    check_named(&report, 126, "84 signed records are missing");
+    check_named(&report, 127, "84 signed records are missing");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn rows_cut_from_under_their_checkpoints_are_missing() {
         txn.open_table(ROWS).unwrap().retain(|seq, _| seq < 150).unwrap();
         txn.commit().unwrap();
     });
-    check_named(&report, 150, "records 150 to 166 are missing");
+    check_named(&report, 150, "records 150 to 167 are missing");
 }
 
 /// Nothing on the host knows better than the host: this takes a witness, and the verdict says so.
@@ -263,9 +263,9 @@ fn a_signature_or_a_root_of_a_checkpoint_that_was_changed_is_found() {
             let txn = it.db.begin_write().unwrap();
             {
                 let mut table = txn.open_table(CHECKPOINTS).unwrap();
-                let size = 126;
+                let size = 127;
                 let note = String::from_utf8(table.get(size).unwrap().unwrap().value().to_vec()).unwrap();
-                let needle = needle.replace("147", "126");
+                let needle = needle.replace("147", "127");
                 let at = note.find(&needle).unwrap() + needle.len() + 10;
                 let mut bytes = note.into_bytes();
                 bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };

@@ -5,7 +5,10 @@
 
 mod decode;
 mod encode;
+mod policy; // requests, decisions, and what is not recorded because of them
 pub mod schema; // the same as tables
+
+pub use policy::{AckRecord, Actor, Effect, Egress, PolicyRecord, Step, Unrecorded};
 
 use crate::endpoint::Endpoint;
 use crate::record::EntryType;
@@ -33,6 +36,14 @@ pub mod class {
     pub const RUN_ACK: u32 = 3;
     /// RUN: the daemon verified its own store.
     pub const RUN_CHECK: u32 = 4;
+    /// RUN: the auditor's own traffic.
+    pub const RUN_EGRESS: u32 = 5;
+    /// POLICY: a request and what became of it.
+    pub const POLICY_DECISION: u32 = 1;
+    /// POLICY: a reason of the verdict was acknowledged.
+    pub const POLICY_ACK: u32 = 2;
+    /// LOSS: seen, counted, and by policy not recorded.
+    pub const LOSS_UNRECORDED: u32 = 1;
 }
 
 /// The kernel's sample that a record stands on. Keys 1 to 3 of every EVENT body.
@@ -512,6 +523,8 @@ pub enum Body {
     Seal(Seal),
     /// LOSS.
     Loss(Loss),
+    /// LOSS, class 1.
+    Unrecorded(Unrecorded),
     /// RUN, class 1.
     RunStart(RunStart),
     /// RUN, class 2.
@@ -520,10 +533,16 @@ pub enum Body {
     Ack(Ack),
     /// RUN, class 4.
     Checked(Checked),
+    /// RUN, class 5.
+    Egress(Egress),
     /// ROTATE.
     Rotate(Rotate),
     /// POLICY.
     Policy(Policy),
+    /// POLICY, class 1.
+    Decision(PolicyRecord),
+    /// POLICY, class 2.
+    Acknowledged(AckRecord),
     /// PRUNE.
     Prune(Prune),
     /// CLOCK.
@@ -542,10 +561,10 @@ impl Body {
             Self::Genesis { .. } => EntryType::Genesis,
             Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) => EntryType::Event,
             Self::Seal(_) => EntryType::Seal,
-            Self::Loss(_) => EntryType::Loss,
-            Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) => EntryType::Run,
+            Self::Loss(_) | Self::Unrecorded(_) => EntryType::Loss,
+            Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) | Self::Egress(_) => EntryType::Run,
             Self::Rotate(_) => EntryType::Rotate,
-            Self::Policy(_) => EntryType::Policy,
+            Self::Policy(_) | Self::Decision(_) | Self::Acknowledged(_) => EntryType::Policy,
             Self::Prune(_) => EntryType::Prune,
             Self::Clock(_) => EntryType::Clock,
             Self::Export(_) => EntryType::Export,
@@ -575,7 +594,25 @@ impl Body {
             Self::RunStop(_) => class::RUN_STOP,
             Self::Ack(_) => class::RUN_ACK,
             Self::Checked(_) => class::RUN_CHECK,
+            Self::Egress(_) => class::RUN_EGRESS,
+            Self::Decision(_) => class::POLICY_DECISION,
+            Self::Acknowledged(_) => class::POLICY_ACK,
+            Self::Unrecorded(_) => class::LOSS_UNRECORDED,
         }
+    }
+}
+
+impl Body {
+    /// The instance that it is about, if it names one: the records of one instance are a stream.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        let instance = match self {
+            Self::FlowOpened(flow) => &flow.instance,
+            Self::Call(call) => &call.instance,
+            Self::Process(process) => &process.instance,
+            _ => return None,
+        };
+        (!instance.is_empty()).then_some(instance.as_str())
     }
 }
 

@@ -26,4 +26,6 @@ pub mod origin; // whose ledger it is
 #[cfg(feature = "user")]
 pub mod record; // an entry: link of the chain and leaf of the tree
 #[cfg(feature = "user")]
+pub mod stream; // the records of one instance among all others
+#[cfg(feature = "user")]
 pub mod verify; // rows and checkpoints -> verdict

@@ -342,6 +342,16 @@ fn bodies() -> Vec<(&'static str, Body)> {
         actor: "schedule".to_owned(),
         streams: vec![StreamEnd { tag: [0x77; 16], last_n: 6, last_seq: 500 }],
     };
+    let decision = PolicyRecord {
+        number: 3,
+        step: Step::Waiting,
+        instance: "odoo".to_owned(),
+        actor: Actor::Instance { tgid: 4242 },
+        setting: "retention_days".to_owned(),
+        value: "30".to_owned(),
+        effect: Effect::Loosens,
+        reason: "it loosens the recording: the host has to accept it".to_owned(),
+    };
     let export = Export { id: [0x88; 16], nonce: None, first: 0, last: 99, filter: None, actor: "root (0)".to_owned() };
     let start = RunStart {
         version: "0.1.0".to_owned(),
@@ -386,10 +396,31 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("seal", Body::Seal(seal.clone())),
         ("seal, the first", Body::Seal(Seal { cpus: vec![], hooks: vec![], lost: vec![], end_of_epoch: true, ..seal })),
         ("loss", Body::Loss(loss())),
+        (
+            "loss by policy",
+            Body::Unrecorded(Unrecorded {
+                instance: "odoo".to_owned(),
+                from_wall_ns: 1,
+                until_wall_ns: 60_000_000_001,
+                flows: 12,
+                calls: 30,
+                sent: 517,
+                received: 4096,
+            }),
+        ),
         ("run start", Body::RunStart(start)),
         ("run stop", Body::RunStop(RunStop { reason: "signal".to_owned() })),
         ("ack", Body::Ack(Ack { record: 1, actor: "root (0)".to_owned(), note: "disk replaced".to_owned() })),
         ("check", Body::Checked(Checked { size: 100, exit: 0, summary: "all proven".to_owned() })),
+        (
+            "egress",
+            Body::Egress(Egress {
+                protocol: 17,
+                remote: Endpoint::v4([192, 0, 2, 7], 53),
+                flows: 2,
+                configured: false,
+            }),
+        ),
         ("rotate", Body::Rotate(Rotate { epoch: 1, key: [0xaa; 32], reason: "hour".to_owned() })),
         (
             "policy",
@@ -398,6 +429,22 @@ fn bodies() -> Vec<(&'static str, Body)> {
                 max_bytes: 20 << 30,
                 min_ns: 2_592_000_000_000_000,
                 actor: "default".to_owned(),
+            }),
+        ),
+        ("policy decision", Body::Decision(decision.clone())),
+        (
+            "policy decision of the host",
+            Body::Decision(PolicyRecord { step: Step::Accepted, actor: Actor::Host { uid: 0 }, ..decision }),
+        ),
+        (
+            "policy ack",
+            Body::Acknowledged(AckRecord {
+                instance: "odoo".to_owned(),
+                reason: "watched_hosts".to_owned(),
+                subject: "MIT".to_owned(),
+                text: "a test of ours".to_owned(),
+                before_seq: 1000,
+                actor: Actor::Instance { tgid: 4242 },
             }),
         ),
         ("prune", Body::Prune(prune.clone())),

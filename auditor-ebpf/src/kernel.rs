@@ -4,7 +4,7 @@
 //! that a BTF tracepoint hands over has a type that the verifier knows: plain loads, which cost nothing and cannot
 //! fault [1]. Where the verifier knows no type, the bytes are copied by `bpf_probe_read_kernel`.
 //!
-//! [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/verifier.c#L6541
+//! [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/verifier.c, `check_ptr_to_btf_access`
 
 use auditor_common::{
     endpoint::Endpoint,
@@ -105,7 +105,7 @@ pub fn lengths() -> bool {
 
 /// States of a TCP socket, and its protocol number [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/net/tcp_states.h#L12
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/net/tcp_states.h
 pub mod tcp {
     pub const PROTOCOL: u16 = 6;
     pub const ESTABLISHED: i32 = 1;
@@ -120,12 +120,12 @@ pub const AF_INET6: u16 = 10;
 
 /// Bit of `enum sock_flags`: a FIN was received [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h#L948
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h, `enum sock_flags`
 const SOCK_DONE: u64 = 1 << 1;
 
 /// `signal_struct.flags`: the whole group ends, with `group_exit_code` [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/sched/signal.h#L256
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/sched/signal.h, `SIGNAL_GROUP_EXIT`
 const SIGNAL_GROUP_EXIT: u32 = 4;
 
 /// CLOCK_BOOTTIME, nanoseconds.
@@ -152,7 +152,7 @@ fn load<T>(base: *const u8, offset: usize) -> T {
 
 /// A `struct sock` [1] from a BTF tracepoint.
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h#L350
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h
 #[derive(Clone, Copy)]
 pub struct Sock(*const u8);
 
@@ -249,8 +249,8 @@ impl Sock {
     ///
     /// `bytes_received` counts the FIN as a byte [1], `bytes_sent` what was sent again [2].
     ///
-    /// [1]: https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c#L3665
-    /// [2]: https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_output.c#L1457
+    /// [1]: https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c, `tcp_rcv_nxt_update`
+    /// [2]: https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_output.c, `__tcp_transmit_skb`
     #[inline(always)]
     pub fn tcp_totals(self) -> (u64, u64) {
         let sent: u64 = copy(self.0, offset!(tcp_sent));
@@ -263,7 +263,7 @@ impl Sock {
 
 /// A `struct task_struct` [1] from a BTF tracepoint.
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h#L784
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h
 #[derive(Clone, Copy)]
 pub struct Task(*const u8);
 
@@ -301,7 +301,7 @@ impl Task {
 
     /// Threads of its process that have not ended; the count is taken down before `sched_process_exit` [1].
     ///
-    /// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/exit.c#L912
+    /// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/exit.c, `do_exit`
     #[inline(always)]
     pub fn live_threads(self) -> u32 {
         load(self.signal(), offset!(signal_live))
@@ -309,7 +309,7 @@ impl Task {
 
     /// What `wait` gives for its process, when the last thread ends [1].
     ///
-    /// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/exit.c#L1160
+    /// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/exit.c, `wait_task_zombie`
     #[inline(always)]
     pub fn wait_status(self) -> u32 {
         let signal = self.signal();
@@ -323,7 +323,7 @@ impl Task {
 
 /// A `struct linux_binprm` [1] from a BTF tracepoint: the program that a process becomes.
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/binfmts.h#L16
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/binfmts.h
 #[derive(Clone, Copy)]
 pub struct Program(*const u8);
 
@@ -363,7 +363,7 @@ pub fn current_process_start_ns() -> u64 {
 
 /// The running thread's number in its own PID namespace: the innermost of those that its `struct pid` has [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/pid.h#L55
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/pid.h
 #[inline(always)]
 pub fn current_ns_tid() -> u32 {
     let pid = copy_pointer(current(), offset!(task_pid));
@@ -385,7 +385,7 @@ fn netns_at(sock: *const u8) -> u32 {
 ///
 /// The context is a `struct bpf_sock_addr_kern` [1] behind a mask; the mask has no namespace.
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/filter.h#L1390
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/filter.h
 #[inline(always)]
 pub fn sock_addr_netns(ctx: &SockAddrContext) -> u32 {
     netns_at(copy_pointer(ctx.as_ptr().cast_const().cast(), offset!(sock_addr_sock)))

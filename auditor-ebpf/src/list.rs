@@ -5,7 +5,7 @@ use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
 
 /// The head of every iterator's context, `struct bpf_iter_meta` [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h#L2245
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h
 #[repr(C)]
 struct Meta {
     seq: *mut seq_file,
@@ -15,7 +15,7 @@ struct Meta {
 
 /// `struct bpf_iter__task` [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/task_iter.c#L218
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/task_iter.c
 #[repr(C)]
 pub struct IterTask {
     meta: *const Meta,

@@ -13,7 +13,7 @@ use auditor_common::{
 
 /// Reads that are not traffic: a look at what stays in the queue, and the queue of errors [1].
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/socket.h#L302
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/socket.h, `MSG_PEEK`
 const MSG_PEEK: i32 = 2;
 const MSG_ERRQUEUE: i32 = 0x2000;
 

@@ -4,6 +4,7 @@
 use auditor_common::body::{Body, ClockStep, SCHEMA};
 use auditor_common::merkle::{CompactRange, Complete, Hash};
 use auditor_common::record::{Entry, NO_RECORD, SALT_LEN, commit, genesis_prev, to_row};
+use auditor_common::stream::StreamTable;
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,12 +28,35 @@ pub struct Link {
     pub row: Vec<u8>,
 }
 
+/// The end of a chain at some size: all that is needed to go on from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Leaf hash of the last record.
+    pub prev: Hash,
+    /// The right edge of the tree.
+    pub range: CompactRange,
+    /// Where the streams end.
+    pub streams: StreamTable,
+}
+
+impl Edge {
+    /// Before the first record.
+    #[must_use]
+    pub fn genesis(log_tag: &[u8; 16]) -> Self {
+        Self { prev: genesis_prev(log_tag), range: CompactRange::new(), streams: StreamTable::default() }
+    }
+}
+
+/// Places where a segment may begin, and what is before it may be removed: those of the tiles of 256 leaves.
+pub const ALIGNMENT: u64 = 256;
+
 /// The end of the chain, and the right edge of the tree.
 #[derive(Clone, Debug)]
 pub struct Chain {
     log_tag: [u8; 16],
-    prev: Hash,
-    edge: CompactRange,
+    end: Edge,
+    /// The end at the last multiple of [`ALIGNMENT`].
+    aligned: Edge,
     run: u32,
     epoch: u32,
     last: Now,
@@ -45,13 +69,15 @@ impl Chain {
     /// A chain without a record.
     #[must_use]
     pub fn new(log_tag: [u8; 16]) -> Self {
-        Self::resume(log_tag, genesis_prev(&log_tag), CompactRange::new())
+        let genesis = Edge::genesis(&log_tag);
+        Self::resume(log_tag, genesis.clone(), genesis)
     }
 
-    /// A chain that goes on after the leaf `prev`. The run has yet to begin: see [`Chain::begin_run`].
+    /// A chain that goes on from an end, and the end at the last multiple of [`ALIGNMENT`]. The run has yet to begin: see
+    /// [`Chain::begin_run`].
     #[must_use]
-    pub fn resume(log_tag: [u8; 16], prev: Hash, edge: CompactRange) -> Self {
-        Self { log_tag, prev, edge, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
+    pub fn resume(log_tag: [u8; 16], end: Edge, aligned: Edge) -> Self {
+        Self { log_tag, end, aligned, run: 0, epoch: 0, last: Now::default(), fresh: true, complete: Vec::new() }
     }
 
     /// From now on records belong to this start of the daemon. `last_wall_ns` is the time of the record before.
@@ -90,7 +116,9 @@ impl Chain {
 
     /// Gives a record its place. Times never go back: a clock that was set back a little stands still here, and one that
     /// was set back by more is told of by a CLOCK record, which alone moves the time where it is.
-    pub fn append(&mut self, body: &Body, flags: u8, at: Now, salt: [u8; SALT_LEN]) -> Link {
+    ///
+    /// `stream` is the tag of the stream that the record belongs to.
+    pub fn append(&mut self, body: &Body, flags: u8, at: Now, salt: [u8; SALT_LEN], stream: Option<[u8; 16]>) -> Link {
         let wall_ns = match body {
             Body::Clock(step) => step.after_wall_ns,
             _ => self.last.wall_ns.max(at.wall_ns),
@@ -98,33 +126,41 @@ impl Chain {
         self.last = Now { wall_ns, boot_ns: self.last.boot_ns.max(at.boot_ns) };
         self.fresh = false;
         let bytes = body.encode();
+        let stream_tag = stream.unwrap_or_default();
+        let (stream_n, stream_prev) = stream.map_or((0, NO_RECORD), |tag| self.end.streams.next(&tag));
         let entry = Entry {
             kind: body.entry_type(),
             flags,
             schema: SCHEMA,
-            seq: self.edge.size(),
+            seq: self.size(),
             wall_ns: self.last.wall_ns,
             boot_ns: self.last.boot_ns,
             run: self.run,
             epoch: self.epoch,
             class: body.class(),
             body_len: bytes.len() as u32,
-            stream_prev: NO_RECORD,
-            stream_n: 0,
-            stream_tag: [0; 16],
+            stream_prev,
+            stream_n,
+            stream_tag,
             log_tag: self.log_tag,
-            prev: self.prev,
+            prev: self.end.prev,
             body_commit: commit(&salt, &bytes),
         };
-        self.follow(entry.leaf());
+        self.follow(&entry, entry.leaf());
         Link { seq: entry.seq, row: to_row(&entry, &salt, &bytes) }
     }
 
-    /// Takes up a leaf that exists already: how a store that is opened again finds its end.
-    pub fn follow(&mut self, leaf: Hash) {
-        self.prev = leaf;
+    /// Takes up an entry that exists already, with its leaf hash: how a store that is opened again finds its end. `false`
+    /// if it does not follow in its stream.
+    pub fn follow(&mut self, entry: &Entry, leaf: Hash) -> bool {
+        self.end.prev = leaf;
         let complete = &mut self.complete;
-        self.edge.append_and_tell(leaf, |subtree| complete.push(subtree));
+        self.end.range.append_and_tell(leaf, |subtree| complete.push(subtree));
+        let follows = self.end.streams.follow(entry);
+        if self.size().is_multiple_of(ALIGNMENT) {
+            self.aligned.clone_from(&self.end);
+        }
+        follows
     }
 
     /// The subtrees that became complete since this was asked last.
@@ -132,22 +168,22 @@ impl Chain {
         std::mem::take(&mut self.complete)
     }
 
-    /// Leaf hash of the last record.
+    /// The end as it is now.
     #[must_use]
-    pub fn prev(&self) -> Hash {
-        self.prev
+    pub fn end(&self) -> &Edge {
+        &self.end
     }
 
-    /// The right edge of the tree.
+    /// The end at the last multiple of [`ALIGNMENT`].
     #[must_use]
-    pub fn edge(&self) -> &CompactRange {
-        &self.edge
+    pub fn aligned(&self) -> &Edge {
+        &self.aligned
     }
 
     /// How many records there are: the number of the next.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.edge.size()
+        self.end.range.size()
     }
 
     /// The run that records belong to.

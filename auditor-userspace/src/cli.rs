@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Places, Scope};
+use crate::serve::figures::window;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -68,6 +69,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The verdict: is all clear, and if not, why
+    Report(ReportArgs),
     /// What was recorded
     Events(EventsArgs),
     /// Prove the whole ledger, without the daemon and without writing
@@ -113,6 +116,23 @@ pub struct RunArgs {
     /// Bytes of the ring between kernel and daemon, a power of two
     #[arg(long, value_name = "BYTES", default_value_t = config::RING_BYTES, value_parser = config::ring_bytes)]
     pub ring_bytes: u32,
+}
+
+/// `auditor report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Only this instance's: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
+    /// How far back: a span (1h, 1day, 7days)
+    #[arg(long, value_name = "SPAN", default_value = "1day", value_parser = window::parse)]
+    pub since: u64,
+    /// What a code stood for that a page or a terminal showed
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["instance", "since"])]
+    pub code: Option<String>,
 }
 
 /// `auditor events`.

@@ -101,3 +101,23 @@ async fn ask(socket: &Path, path: &str, mut each: impl FnMut(Value) -> bool) -> 
 fn parse(line: &[u8]) -> Result<Value, AskError> {
     serde_json::from_slice(line).map_err(|source| AskError::Answer(source.to_string()))
 }
+
+/// A path with a query.
+#[must_use]
+pub fn path(path: &str, query: &[(&str, &str)]) -> String {
+    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+    format!("{path}?{}", query.join("&"))
+}
+
+/// Everything but letters, digits and `-._~` is written as its bytes (RFC 3986 section 2.1).
+fn percent(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}

@@ -3,6 +3,7 @@
 mod events; // print records
 mod keys; // who signs
 mod probe; // what loads here
+mod report; // the verdict
 mod run; // record
 mod status; // how the daemon is doing
 mod verify; // prove the ledger
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Keys { json } => keys::print(&places, json),
         Command::Probe { ebpf_object, json } => probe::print(ebpf_object, json),
         Command::Status { json } => status::print(&places, json),
+        Command::Report(asked) => report::print(&places, &asked),
         Command::Events(asked) => events::print(&places, &asked),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "auditor", &mut std::io::stdout());

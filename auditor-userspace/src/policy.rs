@@ -199,11 +199,12 @@ impl Policies {
         self.last = self.last.max(record.number);
         self.waiting.remove(&record.number);
         // A record that this version cannot read changes nothing, and stays in the list of decisions.
-        if let Some(change) = record.change() {
+        if let Some(change) = Change::of(record) {
             match record.step {
                 Step::Waiting => {
                     // The later of two requests about the same thing is the one that is meant.
-                    self.waiting.retain(|_, other| other.instance != record.instance || other.slot() != record.slot());
+                    let slot = Some(change.slot());
+                    self.waiting.retain(|_, other| other.instance != record.instance || slot_of(other) != slot);
                     self.waiting.insert(record.number, record.clone());
                 }
                 step if step.takes_effect() => {
@@ -241,9 +242,14 @@ impl Policies {
     fn waiting_beside(&self, instance: &str, change: &Change) -> usize {
         self.waiting
             .values()
-            .filter(|record| record.instance == instance && record.slot() != Some(change.slot()))
+            .filter(|record| record.instance == instance && slot_of(record) != Some(change.slot()))
             .count()
     }
+}
+
+/// What a request that waits is about.
+fn slot_of(record: &PolicyRecord) -> Option<(&'static str, String)> {
+    Change::of(record).map(|change| change.slot())
 }
 
 impl Asked {

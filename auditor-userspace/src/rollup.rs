@@ -102,13 +102,20 @@ impl Rollup {
             }
             Body::RunStop(_) => self.history.stopped(),
             Body::Loss(loss) => self.history.lost(head, loss),
+            Body::Unrecorded(it) => self.history.unrecorded(head, it),
+            Body::Egress(it) => self.history.went_out(head, it),
             Body::Seal(seal) => self.history.sealed(head, seal),
             Body::Checked(checked) => self.history.checked(head, checked),
             Body::Recover(recover) => self.history.recovered(head, recover),
             Body::Ack(ack) => self.history.acknowledged(head, ack),
             Body::Clock(_) => self.history.clock_set(head),
             Body::Prune(prune) => self.forget(prune.newest_wall_ns),
-            Body::Genesis { .. } | Body::Rotate(_) | Body::Policy(_) | Body::Export(_) => {}
+            Body::Decision(_)
+            | Body::Acknowledged(_)
+            | Body::Genesis { .. }
+            | Body::Rotate(_)
+            | Body::Policy(_)
+            | Body::Export(_) => {}
         }
         self.history.recorded(head);
     }

@@ -3,6 +3,9 @@
 //! Who may see what is decided by the kernel's word about the peer alone ([`peer`]); the socket itself is open to all.
 
 pub mod peer; // who is asking
+mod refusal; // why there is no answer
+pub mod books; // sums over the records, kept up to date
+pub mod figures; // sums and verdict, as answers
 pub mod records; // the store, as the window sees it
 pub mod select; // which records were asked for
 pub mod socket; // routes
@@ -27,4 +30,12 @@ pub trait Records: Clone + Send + Sync + 'static {
     fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
     /// The newest released checkpoint, as the signed note.
     fn checkpoint(&mut self) -> anyhow::Result<Option<String>>;
+}
+
+/// Does something that takes its time away from the thread that answers questions.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, refusal::Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.map_err(anyhow::Error::from).and_then(|done| done)?)
 }

@@ -21,148 +21,43 @@
 //! | `NNNN/` | one ledger (incarnation): `seg-<first record>.redb`, `epochs` |
 
 mod append; // the transaction
+pub mod disk; // where the bytes go
+mod epoch; // the next key, and what is read again before the old one signs for the last time
+mod error; // what can go wrong
+mod full; // the last seal on a full disk
 mod head; // the newest checkpoint, outside of the store
 mod open; // start-up rules
 mod read; // records for readers
 mod reserve; // room for the last seal
+mod retain; // what may be removed, and removing it
 pub mod schema; // tables and paths
+mod seal; // SEAL, checkpoint, head file
 mod segment; // one redb file
 pub mod snapshot; // reading beside a writer
+mod stream; // which records belong together
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use auditor_common::body::{Body, CpuMark, Hook, Loss, RunStop, Seal};
+use auditor_common::body::{Body, CpuMark, Hook, Policy};
 use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
-use auditor_common::gap::Gap;
 use auditor_common::merkle;
 use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
 use auditor_common::record::{SALT_LEN, flag};
 
 pub use append::PIN_NS;
+pub use error::StoreError;
 pub use head::{HeadState, parse as parse_head, read as read_head};
 pub use read::{Reader, Record};
+pub use retain::{Removed, SegmentUse, Usage, default_policy};
 pub use segment::list as list_segments;
 
 use crate::chain::{Chain, Link, Now};
-use crate::key::{KeyError, Keys};
-use append::Batch;
+use crate::key::Keys;
 use read::Shared;
-use schema::{Edge, segment_path};
 
 pub use auditor_common::body::Recover;
-
-/// What went wrong with the store.
-#[derive(Debug)]
-pub enum StoreError {
-    /// Another process holds the store.
-    Busy {
-        /// The file that it has locked.
-        path: PathBuf,
-    },
-    /// Written by a newer auditor; reading it could misread evidence.
-    NewerSchema {
-        /// The layout that was found.
-        found: u32,
-        /// The newest that this version knows.
-        known: u32,
-    },
-    /// A file does not hold what it must.
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// The disk, or the quota, is full. The store is stopped.
-    DiskFull {
-        /// Which file could not be written.
-        path: PathBuf,
-        /// The size at which the end was sealed with the help of the reserve; `None` if even that was not possible.
-        sealed: Option<u64>,
-    },
-    /// An earlier error stopped the store.
-    Stopped,
-    /// Keys are missing, or do not belong together.
-    Keys {
-        /// What is wrong with them.
-        detail: String,
-    },
-    /// A file could not be used.
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl std::fmt::Display for StoreError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Busy { path } => {
-                write!(f, "another auditor is writing here ({} is locked): stop it first", path.display())
-            }
-            Self::NewerSchema { found, known } => write!(
-                f,
-                "the store was written by a newer auditor (layout {found}, this one knows {known}): use that version"
-            ),
-            Self::Corrupt { path, detail } => write!(f, "{} is damaged: {detail}", path.display()),
-            Self::DiskFull { path, sealed: Some(size) } => write!(
-                f,
-                "the disk is full ({}): recording has stopped, sealed at record {size}; make room and start again",
-                path.display()
-            ),
-            Self::DiskFull { path, sealed: None } => {
-                write!(f, "the disk is full ({}): make room and start again", path.display())
-            }
-            Self::Stopped => write!(f, "the store was stopped by an earlier error: start again"),
-            Self::Keys { detail } => write!(f, "the keys cannot be used: {detail}"),
-            Self::Io { doing, path, source } => write!(f, "cannot {doing} {}: {source}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
-
-impl From<KeyError> for StoreError {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Io { doing, path, source } if reserve::full(&source) => {
-                let _ = doing;
-                Self::DiskFull { path, sealed: None }
-            }
-            KeyError::Io { doing, path, source } => Self::Io { doing, path, source },
-            KeyError::Malformed { .. } | KeyError::Exists { .. } | KeyError::BadNode(_) | KeyError::NoRandomness(_) => {
-                Self::Keys { detail: error.to_string() }
-            }
-        }
-    }
-}
-
-impl StoreError {
-    /// What an error of redb means for a caller.
-    pub(crate) fn of_redb(path: &Path, error: impl Into<redb::Error>) -> Self {
-        let path = path.to_owned();
-        match error.into() {
-            redb::Error::Io(source) if reserve::full(&source) => Self::DiskFull { path, sealed: None },
-            redb::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
-                Self::Corrupt { path, detail: source.to_string() }
-            }
-            redb::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Corrupt { path, detail: "shorter than it says".to_owned() }
-            }
-            redb::Error::Io(source) => Self::Io { doing: "use", path, source },
-            redb::Error::DatabaseAlreadyOpen => Self::Busy { path },
-            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Stopped,
-            error => Self::Corrupt { path, detail: error.to_string() },
-        }
-    }
-}
 
 /// Sizes that decide when files are made.
 #[derive(Clone, Copy, Debug)]
@@ -171,13 +66,16 @@ pub struct Limits {
     pub segment_bytes: u64,
     /// One that is older, too.
     pub segment_ns: u64,
+    /// A key that has signed for so long is followed by another.
+    pub epoch_ns: u64,
     /// Room that is kept for the last seal.
     pub reserve_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { segment_bytes: 256 << 20, segment_ns: 24 * 3600 * 1_000_000_000, reserve_bytes: 64 << 20 }
+        const HOUR_NS: u64 = 3600 * 1_000_000_000;
+        Self { segment_bytes: 256 << 20, segment_ns: 24 * HOUR_NS, epoch_ns: HOUR_NS, reserve_bytes: 64 << 20 }
     }
 }
 
@@ -198,6 +96,10 @@ pub struct OpenOptions {
     pub now: Now,
     /// Sizes.
     pub limits: Limits,
+    /// What may be removed.
+    pub policy: Policy,
+    /// Where the bytes go.
+    pub disk: Arc<dyn disk::Disk>,
 }
 
 impl OpenOptions {
@@ -212,6 +114,8 @@ impl OpenOptions {
             clock: (false, u64::MAX),
             now: now.into(),
             limits: Limits::default(),
+            policy: default_policy(),
+            disk: Arc::new(disk::Files),
         }
     }
 }
@@ -279,26 +183,6 @@ pub struct SealInput {
     pub config: [u8; 32],
 }
 
-impl SealInput {
-    fn body(&self, previous: Option<&SignedCheckpoint>, min_index: u64) -> Seal {
-        Seal {
-            previous_checkpoint: previous.map_or([0; 32], open::note_hash),
-            previous_size: previous.map_or(0, |signed| signed.checkpoint.size),
-            min_index,
-            captured: self.captured,
-            lost: self.lost.clone(),
-            cpus: self.cpus.clone(),
-            hooks: self.hooks.clone(),
-            clock: self.clock,
-            streams: merkle::empty(),
-            witnessed: vec![],
-            binary: self.binary,
-            config: self.config,
-            end_of_epoch: false,
-        }
-    }
-}
-
 /// A checkpoint that was released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointInfo {
@@ -346,24 +230,24 @@ impl Salts {
     }
 }
 
-/// Signs the tree as it is now.
-fn sign(keys: &Keys, chain: &Chain) -> SignedCheckpoint {
-    let checkpoint = Checkpoint { origin: keys.origin.clone(), size: chain.size(), root: chain.edge().root() };
-    let text = checkpoint.text();
-    let (by_log, by_epoch) = (keys.log.sign(&text), keys.epoch.sign(&text));
-    let (log, epoch) = ((keys.log.verifier(), &by_log), (keys.epoch.verifier(), &by_epoch));
-    SignedCheckpoint::new(checkpoint, keys.number, log, epoch)
-}
-
 /// The ledger in the hand of the one thread that writes it.
 #[derive(Debug)]
 pub struct Store {
-    reserve: PathBuf,
+    state: PathBuf,
+    disk: Arc<dyn disk::Disk>,
     shared: Arc<Shared>,
     limits: Limits,
     head: head::Head,
     keys: Keys,
+    /// When this epoch began, on the boot clock.
+    epoch_boot_ns: u64,
+    recheck: epoch::Recheck,
     chain: Chain,
+    streams: stream::Streams,
+    /// The policy in force, and the number of its record.
+    policy_in_force: Option<(u64, Policy)>,
+    /// The same, with its body, as long as it is not durable.
+    policy: Option<(u64, Vec<u8>)>,
     pending: Vec<Link>,
     durable: u64,
     checkpoint: Option<SignedCheckpoint>,
@@ -394,16 +278,27 @@ impl Store {
             return Err(StoreError::Stopped);
         }
         let now = now.into();
-        if let Some(step) = self.chain.clock_step(now) {
-            self.place(&Body::Clock(step), 0, now)?;
-        }
+        self.tell_of_a_set_clock(now)?;
         self.place(body, flags, now)
+    }
+
+    fn tell_of_a_set_clock(&mut self, now: Now) -> Result<(), StoreError> {
+        match self.chain.clock_step(now) {
+            Some(step) => self.place(&Body::Clock(step), 0, now).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn place(&mut self, body: &Body, flags: u8, now: Now) -> Result<u64, StoreError> {
         let unsynchronised = if self.synchronised { 0 } else { flag::CLOCK_UNSYNCHRONISED };
-        let link = self.chain.append(body, flags | unsynchronised, now, self.salts.next()?);
+        let stream = self.streams.of(body)?;
+        let link = self.chain.append(body, flags | unsynchronised, now, self.salts.next()?, stream);
         let seq = link.seq;
+        self.streams.remember(body, seq, stream);
+        if let Body::Policy(policy) = body {
+            self.policy_in_force = Some((seq, policy.clone()));
+            self.policy = Some((seq, body.encode()));
+        }
         self.pending.push(link);
         Ok(seq)
     }
@@ -441,142 +336,6 @@ impl Store {
             return Ok(());
         }
         let now = self.chain.last();
-        self.write(None).map_err(|error| self.stop(error, now))
-    }
-
-    /// Seals everything that was appended: SEAL, checkpoint, commit, head file. When this returns, others may be told.
-    pub fn seal(&mut self, input: SealInput, now: impl Into<Now>) -> Result<CheckpointInfo, StoreError> {
-        let now = now.into();
-        self.synchronised = input.clock.0;
-        // 1. The SEAL is a record like others. A crash here loses what was read since the last commit.
-        self.append(&Body::Seal(input.body(self.checkpoint.as_ref(), 0)), now)?;
-        let signed = sign(&self.keys, &self.chain);
-        // 2. One transaction: records, complete subtrees, checkpoint, end of the chain. Durable when it returns, or not
-        //    there at all. A crash here: the next start finds the same store, or one that is a checkpoint ahead of its
-        //    head file, and goes on from it.
-        // 3. The head file. From here on a store that has less is a store that lost something.
-        let released = self.write(Some(&signed)).and_then(|()| self.head.write(&signed));
-        released.map_err(|error| self.stop(error, now))?;
-        // 4. Only now may anybody be told.
-        *self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed.clone());
-        let info = CheckpointInfo::of(&signed);
-        self.checkpoint = Some(signed);
-        // 5. A segment ends where a checkpoint is. A crash here leaves the old segment, or a new one without records.
-        self.next_segment_if_due(now).map_err(|error| self.stop(error, now))?;
-        Ok(info)
-    }
-
-    /// The transaction. What was pending is durable when it returns.
-    fn write(&mut self, checkpoint: Option<&SignedCheckpoint>) -> Result<(), StoreError> {
-        let edge = Edge { prev: self.chain.prev(), range: self.chain.edge().clone() };
-        let complete = self.chain.take_complete();
-        let batch = Batch {
-            links: &self.pending,
-            complete: &complete,
-            checkpoint: checkpoint.map(|signed| (signed, &edge)),
-            ..Batch::default()
-        };
-        let active = self.shared.active.read().unwrap_or_else(PoisonError::into_inner);
-        let db = active.db.as_ref().ok_or(StoreError::Stopped)?;
-        self.pins.renew(db, self.chain.last().boot_ns);
-        append::write(db, &segment_path(&self.shared.folder, active.first), &batch)?;
-        self.durable = self.chain.size();
-        self.pending.clear();
-        Ok(())
-    }
-
-    /// Begins another segment file if this one is large or old. Called right after a seal.
-    fn next_segment_if_due(&mut self, now: Now) -> Result<(), StoreError> {
-        let shared = self.shared.clone();
-        let first = shared.active.read().unwrap_or_else(PoisonError::into_inner).first;
-        let path = segment_path(&shared.folder, first);
-        let bytes = std::fs::metadata(&path).map_err(|source| StoreError::Io { doing: "measure", path, source })?.len();
-        let age = now.wall_ns.saturating_sub(self.segment_wall_ns);
-        if first == self.durable || !self.limits.is_over(bytes, age) {
-            return Ok(());
-        }
-        let start = Edge { prev: self.chain.prev(), range: self.chain.edge().clone() };
-        let next = segment::create(&shared.folder, &self.keys.origin, &start)?;
-        self.pins.clear();
-        let mut active = shared.active.write().unwrap_or_else(PoisonError::into_inner);
-        // Dropping closes the file in good order: it will never be written again.
-        *active = read::Active { first: self.durable, db: Some(next) };
-        self.segment_wall_ns = now.wall_ns;
-        Ok(())
-    }
-
-    /// Nothing is written after an error, except the last seal on a full disk.
-    fn stop(&mut self, error: StoreError, now: Now) -> StoreError {
-        self.stopped = true;
-        match error {
-            StoreError::DiskFull { path, .. } => {
-                let sealed = self.seal_on_a_full_disk(now).ok();
-                StoreError::DiskFull { path, sealed }
-            }
-            other => other,
-        }
-    }
-
-    /// Gives the reserve back to the disk, and uses the room to say that it was full.
-    fn seal_on_a_full_disk(&mut self, now: Now) -> Result<u64, StoreError> {
-        if !reserve::release(&self.reserve) {
-            return Err(StoreError::Stopped);
-        }
-        // redb refuses to go on after an error of the disk: open the segment again, and follow it to its end. That end
-        // is before or after the commit that failed; the rows that are not there are written again as they are.
-        let shared = self.shared.clone();
-        let mut active = shared.active.write().unwrap_or_else(PoisonError::into_inner);
-        self.pins.clear();
-        active.db = None;
-        let log_tag = self.keys.origin.tag(&self.keys.root);
-        let end = open::load_end(&shared.folder, active.first, &self.keys.origin, log_tag)?;
-        active.db = Some(end.db);
-        drop(active);
-        let (run, epoch, last) = (self.chain.run(), self.chain.epoch(), self.chain.last());
-        self.chain = end.chain;
-        self.chain.resume_run(run, last);
-        self.chain.begin_epoch(epoch);
-        self.checkpoint = end.checkpoint;
-        self.durable = self.chain.size();
-        self.take_pending_up();
-
-        let count = None;
-        let (from, until) = (Some(now.wall_ns), None);
-        let detail = "the disk is full; the daemon stops here".to_owned();
-        let loss = Loss { gap: Gap::DiskFull as u64, count, from_wall_ns: from, until_wall_ns: until, detail };
-        let input = SealInput { clock: (self.synchronised, 0), ..SealInput::default() };
-        self.stopped = false;
-        let sealed = self
-            .append(&Body::Loss(loss), now)
-            .and_then(|_| self.append(&Body::RunStop(RunStop { reason: "disk full".to_owned() }), now))
-            .and_then(|_| self.append(&Body::Seal(input.body(self.checkpoint.as_ref(), 0)), now))
-            .and_then(|_| {
-                let signed = sign(&self.keys, &self.chain);
-                self.write(Some(&signed))?;
-                self.head.write(&signed)?;
-                *self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed.clone());
-                self.checkpoint = Some(signed);
-                Ok(self.durable)
-            });
-        self.stopped = true;
-        sealed
-    }
-
-    /// Takes up the pending rows that are not durable, as far as they still follow. A SEAL among them is the last, and
-    /// is left out: its checkpoint was never released.
-    fn take_pending_up(&mut self) {
-        let mut kept = Vec::new();
-        for link in std::mem::take(&mut self.pending) {
-            let Ok(row) = auditor_common::record::Row::parse(&link.row) else { break };
-            if link.seq < self.chain.size() {
-                continue;
-            }
-            if row.entry.prev != self.chain.prev() || row.entry.kind == auditor_common::record::EntryType::Seal {
-                break;
-            }
-            self.chain.follow(row.leaf());
-            kept.push(link);
-        }
-        self.pending = kept;
+        self.write(None, None).map_err(|error| self.stop(error, now))
     }
 }

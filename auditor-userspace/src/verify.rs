@@ -48,6 +48,11 @@ pub enum VerifyError {
         /// What the system said.
         source: io::Error,
     },
+    /// The newest segment went on faster than it could be read.
+    Moving {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The reading process said why it could not run.
     Said(String),
     /// The reading process could not be started.
@@ -64,6 +69,9 @@ impl std::fmt::Display for VerifyError {
                 write!(f, "there is no ledger in {}: start `auditor run` first", state.display())
             }
             Self::Io { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Moving { path } => {
+                write!(f, "{} is written too fast to be read: try again when there is less traffic", path.display())
+            }
             Self::Said(sentence) => f.write_str(sentence),
             Self::Child { detail } => write!(f, "the reading process failed: {detail}"),
         }
@@ -86,8 +94,23 @@ pub enum Progress {
     Records(u64),
 }
 
+/// How often it is begun again when a segment is removed by policy while it is read.
+const ATTEMPTS: u32 = 3;
+
 /// Verifies in this process. A file that is damaged in its structure may end it: see [`in_child`].
 pub fn verify(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+    let mut attempt = 1;
+    loop {
+        match verify_once(request, progress) {
+            Err(VerifyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn verify_once(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
     let state = &request.state;
     let mut incarnations = incarnations(state)?;
     // The head file is read first: what the segments have can only be more.

@@ -26,6 +26,7 @@ fn main() {
         "tcp-before" => tcp_before(address(1)),
         "tcp-burst" => tcp_burst(number(1)),
         "serve" => serve(false),
+        "listen" => listen(),
         "serve-before" => serve(true),
         "udp-connected" => udp_connected(address(1)),
         "udp-to-two" => udp_to_two(address(1), address(2)),
@@ -222,6 +223,16 @@ fn serve(listens_before: bool) {
     fact("worker", worker);
     pause();
     assert_eq!(wait(worker), 0);
+}
+
+/// Listens, and accepts nothing; and then listens no more.
+fn listen() {
+    pause();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    fact("listener", listener.local_addr().expect("it has one").port());
+    pause();
+    drop(listener);
+    pause();
 }
 
 /// Runs `child` in a child process, which ends then.

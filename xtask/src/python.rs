@@ -1,10 +1,14 @@
 //! The Python interpreters of this machine: the addon's core has to run on each of 3.10 to 3.13.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process;
+use anyhow::Result;
+
+use crate::paths;
+use crate::process::{self, say};
 
 /// One interpreter for each minor version that is supported and installed, the system's before others.
 pub fn interpreters() -> BTreeMap<u32, PathBuf> {
@@ -15,6 +19,24 @@ pub fn interpreters() -> BTreeMap<u32, PathBuf> {
         }
     }
     found
+}
+
+/// What the addon's core knows how to name, and the standard library has not.
+const REQUIREMENTS: &[&str] = &["httpx==0.28.1"];
+
+/// The interpreter with what the tests want to import besides, in an environment outside of the checkout; made once.
+pub fn for_tests(minor: u32, python: &Path) -> Result<PathBuf> {
+    let folder = paths::cache()?.join(format!("python-tests-3.{minor}-{}", REQUIREMENTS.join("-")));
+    let done = folder.join(".done");
+    if !done.is_file() {
+        say("test", &format!("installing {} for Python 3.{minor}", REQUIREMENTS.join(" ")));
+        process::output(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]);
+        process::output(pip.args(REQUIREMENTS))?;
+        fs::write(done, "")?;
+    }
+    Ok(folder.join("bin/python3"))
 }
 
 /// Major and minor of an interpreter, if it runs.
@@ -33,7 +55,7 @@ fn candidates() -> Vec<PathBuf> {
     }
     let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
     let pyenv = pyenv.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv")));
-    let versions = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok());
+    let versions = pyenv.and_then(|root| fs::read_dir(root.join("versions")).ok());
     paths.extend(versions.into_iter().flatten().flatten().map(|entry| entry.path().join("bin/python3")));
     paths.retain(|path| path.is_file());
     paths

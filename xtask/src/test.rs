@@ -12,7 +12,10 @@ use xtask::odoo::{Installation, database, setup, suite};
 use xtask::process::say;
 use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
-use xtask::{paths, python};
+use xtask::{packages, paths, python};
+
+/// What tests need besides what Odoo does: a module in C to be built, certificates to be made, namespaces.
+const PACKAGES: &[&str] = &["gcc", "python3-dev", "openssl", "util-linux"];
 
 /// Runs the tests whose names contain `filter`, or all; prints the counts last.
 pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
@@ -21,6 +24,11 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     let built = prepare(&mut tally);
     rust(&checkout, filter, built, &mut tally)?;
     for (minor, interpreter) in python::interpreters() {
+        // Without it, the tests that need more than the standard library say that they are skipped.
+        let interpreter = python::for_tests(minor, &interpreter).unwrap_or_else(|error| {
+            say("test", &format!("{error:#}"));
+            interpreter
+        });
         python_core(&checkout, filter, &format!("python 3.{minor}"), &interpreter, &mut tally)?;
     }
     if filter.is_none() {
@@ -35,6 +43,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
 
 /// What cannot be set up is said here; the tests that stand on it then say themselves that they are skipped, and why.
 fn prepare(tally: &mut Tally) -> bool {
+    if let Err(error) = packages::install("test", PACKAGES) {
+        say("test", &format!("tests that need more are skipped: {error:#}"));
+    }
     if let Err(error) = setup::setup() {
         say("test", &format!("Odoo cannot be set up, so tests with it are skipped: {error:#}"));
     }

@@ -3,9 +3,9 @@
 use minicbor::Decoder;
 
 use super::{
-    Ack, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Export, FlowEnd, FlowOpened, FlowTraffic,
-    Hook, Label, Loss, Policy, Process, ProcessChange, ProcessRecord, Prune, Recover, Rotate, RunStart, RunStop,
-    Sample, Seal, StreamEnd, class, schema,
+    Ack, AckRecord, Actor, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Effect, Egress, Export,
+    FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord,
+    Prune, Recover, Rotate, RunStart, RunStop, Sample, Seal, Step, StreamEnd, Unrecorded, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;
@@ -24,6 +24,7 @@ impl Body {
             (EntryType::Event, class::PROCESS) => Self::Process(input.process_record()?),
             (EntryType::Seal, 0) => Self::Seal(input.seal()?),
             (EntryType::Loss, 0) => Self::Loss(input.loss()?),
+            (EntryType::Loss, class::LOSS_UNRECORDED) => Self::Unrecorded(input.unrecorded()?),
             (EntryType::Run, class::RUN_START) => Self::RunStart(input.run_start()?),
             (EntryType::Run, class::RUN_STOP) => {
                 input.map()?;
@@ -31,8 +32,11 @@ impl Body {
             }
             (EntryType::Run, class::RUN_ACK) => Self::Ack(input.ack()?),
             (EntryType::Run, class::RUN_CHECK) => Self::Checked(input.checked()?),
+            (EntryType::Run, class::RUN_EGRESS) => Self::Egress(input.egress()?),
             (EntryType::Rotate, 0) => Self::Rotate(input.rotate()?),
             (EntryType::Policy, 0) => Self::Policy(input.policy()?),
+            (EntryType::Policy, class::POLICY_DECISION) => Self::Decision(input.decision()?),
+            (EntryType::Policy, class::POLICY_ACK) => Self::Acknowledged(input.acknowledged()?),
             (EntryType::Prune, 0) => Self::Prune(input.prune()?),
             (EntryType::Clock, 0) => Self::Clock(input.clock_step()?),
             (EntryType::Export, 0) => Self::Export(input.export()?),
@@ -313,6 +317,60 @@ impl Reader<'_> {
             max_bytes: self.key()?.uint()?,
             min_ns: self.key()?.uint()?,
             actor: self.key()?.text()?,
+        })
+    }
+
+    fn unrecorded(&mut self) -> Result<Unrecorded, BodyError> {
+        self.map()?;
+        Ok(Unrecorded {
+            instance: self.key()?.text()?,
+            from_wall_ns: self.key()?.uint()?,
+            until_wall_ns: self.key()?.uint()?,
+            flows: self.key()?.uint()?,
+            calls: self.key()?.uint()?,
+            sent: self.key()?.uint()?,
+            received: self.key()?.uint()?,
+        })
+    }
+
+    fn egress(&mut self) -> Result<Egress, BodyError> {
+        self.map()?;
+        Ok(Egress {
+            protocol: self.key()?.uint()?,
+            remote: Endpoint::v6(self.key()?.address()?, self.key()?.uint()?),
+            flows: self.key()?.uint()?,
+            configured: self.key()?.flag()?,
+        })
+    }
+
+    fn actor(&mut self) -> Result<Actor, BodyError> {
+        self.0.array()?;
+        Actor::from_numbers(self.uint()?, self.uint()?).ok_or(BodyError::Value)
+    }
+
+    fn decision(&mut self) -> Result<PolicyRecord, BodyError> {
+        self.map()?;
+        Ok(PolicyRecord {
+            number: self.key()?.uint()?,
+            step: Step::from_number(self.key()?.uint()?).ok_or(BodyError::Value)?,
+            instance: self.key()?.text()?,
+            actor: self.key()?.actor()?,
+            setting: self.key()?.text()?,
+            value: self.key()?.text()?,
+            effect: Effect::from_number(self.key()?.uint()?).ok_or(BodyError::Value)?,
+            reason: self.key()?.text()?,
+        })
+    }
+
+    fn acknowledged(&mut self) -> Result<AckRecord, BodyError> {
+        self.map()?;
+        Ok(AckRecord {
+            instance: self.key()?.text()?,
+            reason: self.key()?.text()?,
+            subject: self.key()?.text()?,
+            text: self.key()?.text()?,
+            before_seq: self.key()?.uint()?,
+            actor: self.key()?.actor()?,
         })
     }
 

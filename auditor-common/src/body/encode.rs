@@ -3,8 +3,8 @@
 use minicbor::Encoder;
 
 use super::{
-    Attribution, Body, Call, CpuMark, Export, FlowOpened, FlowTraffic, Hook, Loss, Process, ProcessRecord, Prune,
-    Recover, RunStart, Sample, Seal, StreamEnd,
+    AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Hook, Loss,
+    PolicyRecord, Process, ProcessRecord, Prune, Recover, RunStart, Sample, Seal, StreamEnd, Unrecorded,
 };
 
 impl Body {
@@ -22,6 +22,7 @@ impl Body {
             Self::Process(record) => process_record(&mut out, record),
             Self::Seal(seal) => self::seal(&mut out, seal),
             Self::Loss(loss) => self::loss(&mut out, loss),
+            Self::Unrecorded(it) => unrecorded(&mut out, it),
             Self::RunStart(run) => run_start(&mut out, run),
             Self::RunStop(run) => {
                 out.map(1).key(1).text(&run.reason);
@@ -32,6 +33,7 @@ impl Body {
             Self::Checked(it) => {
                 out.map(3).key(1).uint(it.size).key(2).uint(it.exit).key(3).text(&it.summary);
             }
+            Self::Egress(it) => egress(&mut out, it),
             Self::Rotate(it) => {
                 out.map(3).key(1).uint(it.epoch).key(2).bytes(&it.key).key(3).text(&it.reason);
             }
@@ -39,6 +41,8 @@ impl Body {
                 out.map(4).key(1).uint(it.keep_ns).key(2).uint(it.max_bytes).key(3).uint(it.min_ns);
                 out.key(4).text(&it.actor);
             }
+            Self::Decision(it) => decision(&mut out, it),
+            Self::Acknowledged(it) => acknowledged(&mut out, it),
             Self::Prune(prune) => self::prune(&mut out, prune),
             Self::Clock(step) => {
                 out.map(2).key(1).uint(step.before_wall_ns).key(2).uint(step.after_wall_ns);
@@ -207,6 +211,32 @@ fn seal(out: &mut Writer, seal: &Seal) {
 fn loss(out: &mut Writer, loss: &Loss) {
     out.map(5).key(1).uint(loss.gap).key(2).maybe_uint(loss.count).key(3).maybe_uint(loss.from_wall_ns);
     out.key(4).maybe_uint(loss.until_wall_ns).key(5).text(&loss.detail);
+}
+
+fn unrecorded(out: &mut Writer, it: &Unrecorded) {
+    out.map(7).key(1).text(&it.instance).key(2).uint(it.from_wall_ns).key(3).uint(it.until_wall_ns);
+    out.key(4).uint(it.flows).key(5).uint(it.calls).key(6).uint(it.sent).key(7).uint(it.received);
+}
+
+fn egress(out: &mut Writer, it: &Egress) {
+    out.map(5).key(1).uint(it.protocol).key(2).bytes(it.remote.octets()).key(3).uint(it.remote.port);
+    out.key(4).uint(it.flows).key(5).flag(it.configured);
+}
+
+fn actor(out: &mut Writer, actor: Actor) {
+    let (kind, number) = actor.numbers();
+    out.array(2).uint(kind).uint(number);
+}
+
+fn decision(out: &mut Writer, it: &PolicyRecord) {
+    out.map(8).key(1).uint(it.number).key(2).uint(it.step as u8).key(3).text(&it.instance);
+    actor(out.key(4), it.actor);
+    out.key(5).text(&it.setting).key(6).text(&it.value).key(7).uint(it.effect as u8).key(8).text(&it.reason);
+}
+
+fn acknowledged(out: &mut Writer, it: &AckRecord) {
+    out.map(6).key(1).text(&it.instance).key(2).text(&it.reason).key(3).text(&it.subject).key(4).text(&it.text);
+    actor(out.key(5).uint(it.before_seq).key(6), it.actor);
 }
 
 fn run_start(out: &mut Writer, run: &RunStart) {

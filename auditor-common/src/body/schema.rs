@@ -181,6 +181,16 @@ static LOSS: &[Field] = &[
     field(5, "detail", Kind::Text),
 ];
 
+static UNRECORDED: &[Field] = &[
+    field(1, "instance", Kind::Text),
+    field(2, "from_wall_ns", U64),
+    field(3, "until_wall_ns", U64),
+    field(4, "flows", U64),
+    field(5, "calls", U64),
+    field(6, "sent", U64),
+    field(7, "received", U64),
+];
+
 static RUN_START: &[Field] = &[
     field(1, "version", Kind::Text),
     field(2, "kernel", Kind::Text),
@@ -198,10 +208,41 @@ static RUN_ACK: &[Field] = &[field(1, "record", U64), field(2, "actor", Kind::Te
 
 static RUN_CHECK: &[Field] = &[field(1, "size", U64), field(2, "exit", U8), field(3, "summary", Kind::Text)];
 
+static RUN_EGRESS: &[Field] = &[
+    field(1, "protocol", U16),
+    field(2, "remote_address", Kind::Address),
+    field(3, "remote_port", U16),
+    field(4, "flows", U64),
+    field(5, "configured", Kind::Bool),
+];
+
 static ROTATE: &[Field] = &[field(1, "epoch", U32), field(2, "key", KEY), field(3, "reason", Kind::Text)];
 
 static POLICY: &[Field] =
     &[field(1, "keep_ns", U64), field(2, "max_bytes", U64), field(3, "min_ns", U64), field(4, "actor", Kind::Text)];
+
+/// `[kind, number]`.
+const ACTOR: Kind = Kind::Tuple(&[Kind::Between(1, 2), U32]);
+
+static POLICY_DECISION: &[Field] = &[
+    field(1, "number", U64),
+    field(2, "step", Kind::Between(1, 6)),
+    field(3, "instance", Kind::Text),
+    field(4, "actor", ACTOR),
+    field(5, "setting", Kind::Text),
+    field(6, "value", Kind::Text),
+    field(7, "effect", Kind::Uint(2)),
+    field(8, "reason", Kind::Text),
+];
+
+static POLICY_ACK: &[Field] = &[
+    field(1, "instance", Kind::Text),
+    field(2, "reason", Kind::Text),
+    field(3, "subject", Kind::Text),
+    field(4, "text", Kind::Text),
+    field(5, "before_seq", U64),
+    field(6, "actor", ACTOR),
+];
 
 static PRUNE: &[Field] = &[
     field(1, "min_index", U64),
@@ -246,13 +287,17 @@ pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
     (EntryType::Event, class::PROCESS, "EVENT process", PROCESS_RECORD),
     (EntryType::Seal, 0, "SEAL", SEAL),
     (EntryType::Loss, 0, "LOSS", LOSS),
+    (EntryType::Loss, class::LOSS_UNRECORDED, "LOSS by policy", UNRECORDED),
     (EntryType::Run, class::RUN_START, "RUN start", RUN_START),
     (EntryType::Run, class::RUN_STOP, "RUN stop", RUN_STOP),
     (EntryType::Run, class::RUN_ACK, "RUN ack", RUN_ACK),
     (EntryType::Run, class::RUN_CHECK, "RUN check", RUN_CHECK),
+    (EntryType::Run, class::RUN_EGRESS, "RUN egress", RUN_EGRESS),
     (EntryType::Rotate, 0, "ROTATE", ROTATE),
     (EntryType::Prune, 0, "PRUNE", PRUNE),
     (EntryType::Policy, 0, "POLICY", POLICY),
+    (EntryType::Policy, class::POLICY_DECISION, "POLICY decision", POLICY_DECISION),
+    (EntryType::Policy, class::POLICY_ACK, "POLICY ack", POLICY_ACK),
     (EntryType::Clock, 0, "CLOCK", CLOCK),
     (EntryType::Export, 0, "EXPORT", EXPORT),
     (EntryType::Recover, 0, "RECOVER", RECOVER),

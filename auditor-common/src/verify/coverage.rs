@@ -68,6 +68,10 @@ impl Coverage {
         match body {
             Body::Seal(seal) => return self.seal(entry, seal),
             Body::Loss(loss) => self.loss(entry, loss),
+            Body::Unrecorded(it) => self.gap(format!(
+                "record {}: {} flows and {} calls of {} were counted and by policy not recorded",
+                entry.seq, it.flows, it.calls, it.instance
+            )),
             Body::RunStart(start) => {
                 if self.started {
                     return Err(violated(entry.seq, format!("run {} begins twice", entry.run)));

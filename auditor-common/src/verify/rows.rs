@@ -2,11 +2,12 @@
 
 use super::coverage::Coverage;
 use super::{Answer, Finding, Identity, Question, Standing, Verdict};
-use crate::body::{Body, BodyError, Prune, Recover, SCHEMA, schema};
+use crate::body::{Body, BodyError, Policy, Prune, Recover, SCHEMA, schema};
 use crate::checkpoint::SignedCheckpoint;
 use crate::merkle::{CompactRange, Hash, sha256};
 use crate::note::NoteError;
 use crate::record::{Entry, EntryType, Row, RowError, genesis_prev};
+use crate::stream::{CONTROL, StreamTable};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
 const DRIFT_NS: u64 = 1_000_000_000;
@@ -41,13 +42,15 @@ pub struct Evidence {
 pub struct Start {
     /// The right edge of the tree before the first row.
     pub range: CompactRange,
+    /// Where the streams are there.
+    pub streams: StreamTable,
 }
 
 impl Start {
     /// At the first record.
     #[must_use]
     pub fn genesis() -> Self {
-        Self { range: CompactRange::new() }
+        Self { range: CompactRange::new(), streams: StreamTable::default() }
     }
 }
 
@@ -73,6 +76,7 @@ impl<'a> Digested<'a> {
 #[derive(Clone, Debug)]
 struct LastSeal {
     seq: u64,
+    end_of_epoch: bool,
     previous_checkpoint: Hash,
     previous_size: u64,
     wall_ns: u64,
@@ -103,7 +107,15 @@ pub struct Verifier {
     sealed_wall_ns: u64,
     checkpoints: u64,
     released_met: bool,
+    /// The PRUNE that explains where the rows begin, and what they begin with.
     prune: Option<Prune>,
+    begun_with: Start,
+    /// The newest POLICY, and its number.
+    policy: Option<(u64, Policy)>,
+    streams: StreamTable,
+    /// The last ROTATE: which epoch comes, and its key.
+    rotate: Option<(u32, [u8; 32])>,
+    ended: bool,
     clock_steps: u64,
     /// How far the wall clock was moved by declared steps since this epoch began, and whether it was.
     step_ns: i128,
@@ -122,6 +134,7 @@ impl Verifier {
     pub fn new(identity: Identity, start: Start, evidence: Evidence) -> Self {
         let log_tag = identity.log_tag();
         let first = start.range.size();
+        let begun_with = start.clone();
         Self {
             log_tag,
             start: first,
@@ -136,6 +149,11 @@ impl Verifier {
             checkpoints: 0,
             released_met: false,
             prune: None,
+            begun_with,
+            policy: None,
+            streams: start.streams,
+            rotate: None,
+            ended: false,
             clock_steps: 0,
             step_ns: 0,
             stepped: false,
@@ -288,6 +306,18 @@ impl Verifier {
         if note.start == seq && !self.stepped && u128::from(self.newest_wall_ns) > not_before + u128::from(SKEW_NS) {
             return Err(outside(seq - 1, note.epoch - 1));
         }
+        if self.ended && note.start != seq && self.checkpoint.as_ref().is_some_and(|it| it.checkpoint.size == seq) {
+            let missing = note.epoch + 1;
+            return Err(Finding::integrity(seq, format!("record {seq}: the note of epoch {missing} is missing")));
+        }
+        if note.start == seq && seq > self.start {
+            let announced = self.rotate == Some((note.epoch, *note.key.public()));
+            if !announced || !self.ended {
+                let sentence =
+                    format!("record {seq}: epoch {} begins without the ROTATE and the seal before it", note.epoch);
+                return Err(Finding::integrity(seq, sentence));
+            }
+        }
         if note.start == seq {
             (self.stepped, self.step_ns, self.newest_wall_ns) = (false, 0, 0);
         }
@@ -302,6 +332,15 @@ impl Verifier {
 
     fn body(&mut self, seq: u64, row: &Row<'_>) -> Result<(), Finding> {
         let entry = &row.entry;
+        // A SEAL holds the table as the records before it left it.
+        let streams = (entry.kind == EntryType::Seal).then(|| self.streams.root());
+        let own = entry.stream_tag == CONTROL;
+        if own != (entry.kind != EntryType::Event) || !self.streams.follow(entry) {
+            return Err(Finding::integrity(
+                seq,
+                format!("record {seq} does not follow the one before it in its stream"),
+            ));
+        }
         if entry.schema != SCHEMA {
             // Whether that is a newer version or a changed byte shows at the next signed root.
             self.newer.get_or_insert_with(|| {
@@ -327,25 +366,51 @@ impl Verifier {
             }
             _ if seq == 0 => return Err(Finding::integrity(0, "record 0 is not GENESIS")),
             Body::Seal(seal) => {
+                if streams != Some(seal.streams) {
+                    let sentence = format!("record {seq}: its table of streams is not that of the records");
+                    return Err(Finding::integrity(seq, sentence));
+                }
                 self.seal = Some(LastSeal {
                     seq,
+                    end_of_epoch: seal.end_of_epoch,
                     previous_checkpoint: seal.previous_checkpoint,
                     previous_size: seal.previous_size,
                     wall_ns: entry.wall_ns,
                     epoch: entry.epoch,
                 });
             }
+            Body::Rotate(rotate) => self.rotate = Some((rotate.epoch, rotate.key)),
             Body::Clock(step) => {
                 self.clock_steps += 1;
                 self.stepped = true;
                 self.step_ns += i128::from(step.after_wall_ns) - i128::from(step.before_wall_ns);
             }
-            Body::Prune(prune) if prune.min_index >= self.start => {
-                self.prune.get_or_insert_with(|| prune.clone());
-            }
+            Body::Policy(policy) => self.policy = Some((seq, policy.clone())),
+            Body::Prune(prune) => self.removal(entry, prune)?,
             _ => {}
         }
         self.coverage.other(entry, &body)
+    }
+
+    /// What is removed was old enough, by the policy that was recorded before.
+    fn removal(&mut self, entry: &Entry, prune: &Prune) -> Result<(), Finding> {
+        let seq = entry.seq;
+        let head_violated =
+            |sentence: String| Finding::Violated { question: Question::Head, record: Some(seq), sentence };
+        let policy = self.policy.as_ref().filter(|(number, _)| *number == prune.policy);
+        let Some((_, policy)) = policy else {
+            return Err(head_violated(format!(
+                "record {seq} removes records by a policy that was not recorded before"
+            )));
+        };
+        if prune.newest_wall_ns.saturating_add(policy.min_ns) > entry.wall_ns {
+            return Err(head_violated(format!("record {seq} removes records that the policy keeps")));
+        }
+        let explains = prune.min_index >= self.start && prune.min_index <= seq;
+        if explains && self.prune.as_ref().is_none_or(|known| known.min_index > prune.min_index) {
+            self.prune = Some(prune.clone());
+        }
+        Ok(())
     }
 
     /// Every SEAL is the last leaf of a checkpoint: one that has none was robbed of it.
@@ -408,6 +473,7 @@ impl Verifier {
             self.released_met = true;
         }
         self.note_hash = sha256(note);
+        self.ended = seal.end_of_epoch;
         self.sealed_wall_ns = seal.wall_ns;
         self.checkpoint = Some(signed);
         self.checkpoints += 1;
@@ -530,16 +596,28 @@ impl Verifier {
         if self.start == 0 {
             return Answer::new(Standing::Proven, "it begins with its first record");
         }
-        match &self.prune {
-            Some(prune) if prune.min_index == self.start => Answer::new(
-                Standing::Proven,
-                format!("it begins with record {}: what was before was removed by policy", self.start),
-            ),
-            _ => Answer::new(
+        let Some(prune) = &self.prune else {
+            return Answer::new(
                 Standing::Violated,
                 format!("the records before {} are missing, and no record says that they were removed", self.start),
-            ),
+            );
+        };
+        // Removing takes a moment for each file: what lies before the place that was announced may still be there. Where
+        // it is gone, what begins there is what was announced.
+        let Start { range, streams } = &self.begun_with;
+        let announced = prune.root == range.root()
+            && prune.range == range.hashes()
+            && StreamTable::from_ends(&prune.streams).as_ref() == Some(streams);
+        if prune.min_index == self.start && !announced {
+            return Answer::new(
+                Standing::Violated,
+                format!("it begins with record {}, and not as PRUNE says", self.start),
+            );
         }
+        Answer::new(
+            Standing::Proven,
+            format!("it begins with record {}: what was before was removed by policy", self.start),
+        )
     }
 
     fn tail(&self) -> Answer {

@@ -48,8 +48,8 @@ fn question(asked: &EventsArgs) -> String {
     if let Some(direction) = asked.direction {
         query.push(("direction", if direction == Direction::In { "in" } else { "out" }.into()));
     }
-    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
-    format!("/v1/{}?{}", if asked.follow { "events" } else { "records" }, query.join("&"))
+    let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    client::path(if asked.follow { "/v1/events" } else { "/v1/records" }, &query)
 }
 
 const fn label_word(label: LabelArg) -> &'static str {
@@ -59,19 +59,6 @@ const fn label_word(label: LabelArg) -> &'static str {
         LabelArg::Inferred => "inferred",
         LabelArg::Absent => "absent",
     }
-}
-
-/// Everything but letters, digits and `-._~` is written as its bytes (RFC 3986 section 2.1).
-fn percent(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 #[cfg(test)]

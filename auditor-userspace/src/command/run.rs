@@ -16,12 +16,16 @@ use tokio::sync::watch;
 
 use crate::attribute::find::Finder;
 use crate::attribute::handover::Handover;
+use crate::catalogue::Catalogue;
 use crate::cli::RunArgs;
 use crate::clock::{self, Now};
 use crate::command::exit;
 use crate::config::{Config, Places, Scope};
 use crate::pipeline::{Digests, Parts, Pipeline};
+use crate::policy::Policies;
 use crate::probe::{Options, Probe};
+use crate::report::basis::Host;
+use crate::serve::books::{self, Books, Shelf};
 use crate::serve::peer::Instances;
 use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
@@ -73,8 +77,12 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
+    let host = Host::default();
+    let books = Shelf::new(Books::new(Catalogue::built_in(), Policies::default(), host));
+    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone())?;
     let window = Window {
         records: Ledger::from(store.reader()),
+        books,
         committed: committed_watch,
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use auditor_common::body::PolicyRecord;
 use serde::{Deserialize, Serialize};
 
 use super::terms::Policy;
 use crate::catalogue::{Catalogue, Entry, Vendor};
+
+pub use auditor_common::body::Effect;
 
 /// Retention is never shorter than this, days.
 pub const RETENTION_MIN: u32 = 30;
@@ -39,19 +42,6 @@ pub enum Change {
     Document(Entry),
     /// Document it no more: all entries for this vendor that this instance asked for.
     Undocument(String),
-}
-
-/// What a change does to the recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum Effect {
-    /// Nothing is different.
-    None = 0,
-    /// More is recorded, kept, or watched; or less is told about people.
-    Tightens = 1,
-    /// The opposite.
-    Loosens = 2,
 }
 
 /// Which rule of the host's floor decides about a loosening.
@@ -99,6 +89,12 @@ impl Change {
         let value: serde_json::Value = serde_json::from_str(value).map_err(|error| error.to_string())?;
         serde_json::from_value(serde_json::json!({"setting": setting, "value": value}))
             .map_err(|error| error.to_string())
+    }
+
+    /// The change that a record is about; `None` if this version does not know it.
+    #[must_use]
+    pub fn of(record: &PolicyRecord) -> Option<Self> {
+        Self::read(&record.setting, &record.value).ok()
     }
 
     /// What it replaces while both wait for an answer.

@@ -1,3 +1,5 @@
+use auditor_common::body::Body;
+
 use super::change::{Change, Effect};
 use super::record::{AckRecord, Actor, PolicyRecord, Sealed, Step};
 use super::terms::{Policy, Rule, Terms};
@@ -182,8 +184,10 @@ fn the_records_give_the_same_state_again() {
     policies.apply(Sealed { seq: 4, wall_ns: 0 }, &accepted);
     let mut again = Policies::default();
     for (sealed, record) in policies.decisions() {
-        let bytes = serde_json::to_string(record).expect("a record");
-        again.apply(*sealed, &serde_json::from_str(&bytes).expect("the same"));
+        let body = Body::Decision(record.clone());
+        let read = Body::decode(body.entry_type(), body.class(), &body.encode());
+        let Ok(Body::Decision(record)) = read else { panic!("{read:?}") };
+        again.apply(*sealed, &record);
     }
     assert_eq!(again.policy("odoo"), policies.policy("odoo"));
     assert_eq!(again.policy("odoo").retention_days, 60);

@@ -195,7 +195,7 @@ impl Hook {
 /// A link can be cut by whoever has a descriptor of it, and a cgroup's goes with the cgroup: its id is zero then [1].
 /// A link of a tracepoint lives as long as its descriptor.
 ///
-/// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/cgroup.c#L1044
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/cgroup.c, `bpf_cgroup_link_show_fdinfo`
 fn is_attached(fdinfo: &str) -> bool {
     fs::read_to_string(fdinfo)
         .is_ok_and(|text| field(&text, "link_id").is_some() && field(&text, "cgroup_id") != Some(0))

@@ -29,17 +29,6 @@ pub struct Basis<'a> {
     pub checkpoint: Option<&'a str>,
 }
 
-/// Traffic of the auditor's own sockets, measured in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Egress {
-    /// Where to.
-    pub endpoint: String,
-    /// Somebody configured it: a witness, a timestamp service.
-    pub configured: bool,
-    /// How often, and when.
-    pub tally: Tally,
-}
-
 /// Something that no ordinary Odoo does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guarded {
@@ -83,8 +72,6 @@ pub struct Guard {
 /// What the host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
-    /// The auditor's own traffic within the window.
-    pub egress: Vec<Egress>,
     /// What the guard saw within the window.
     pub guards: Vec<Guard>,
     /// Why this host sees less than it could: a sentence of `auditor probe`.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::reason::{Moment, Reason, Verdict};
@@ -41,7 +42,7 @@ pub fn code(instance: Option<&str>, verdict: Verdict, reasons: &[Reason], checkp
 }
 
 /// A code that was given out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The code.
     pub code: String,

@@ -31,6 +31,8 @@ pub struct Cards {
     pub self_egress: u64,
     /// Flows whose bytes were not measured.
     pub unmeasured: u64,
+    /// Flows and calls that were counted, and by policy not recorded: they are in none of the figures.
+    pub unrecorded: u64,
 }
 
 /// A card of a watched vendor.
@@ -155,7 +157,11 @@ pub(super) fn cards(scope: &Scope<'_>) -> Cards {
     }
     cards.bound =
         bound.into_iter().map(|(vendor, operations)| Bound { vendor: vendor.to_owned(), operations }).collect();
-    cards.self_egress = scope.basis.host.egress.iter().map(|egress| egress.tally.count).sum();
+    let history = scope.basis.rollup.history();
+    let (from_ns, until_ns) = (scope.from_ns, scope.basis.now_ns);
+    cards.self_egress = history.egress_between(from_ns, until_ns).map(|went| went.egress.flows).sum();
+    let unrecorded = history.unrecorded_between(from_ns, until_ns);
+    cards.unrecorded = unrecorded.filter(|it| scope.includes(&it.instance)).map(|it| it.flows + it.calls).sum();
     cards
 }
 

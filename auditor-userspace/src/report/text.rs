@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Report;
+use super::code::Issued;
 use super::panels::{DestinationLine, ModuleLine};
 use super::reason::{Filter, Moment, Reason, Severity, Verdict, counted, thousands};
 use crate::destination::Class;
@@ -22,6 +23,14 @@ pub fn screen(report: &Report) -> String {
     destinations(&mut text, &report.destinations, report.destinations_left_out);
     modules(&mut text, &report.modules, report.modules_left_out);
     text
+}
+
+/// What a code stood for.
+#[must_use]
+pub fn issued(issued: &Issued) -> String {
+    let whose = issued.instance.as_deref().unwrap_or("all instances of this host");
+    let (verdict, at) = (issued.verdict.word(), second(issued.at));
+    format!("{}: {verdict} for {whose}, at {at} UTC, with {} sealed", issued.code, counted(issued.size, "record"))
 }
 
 /// Writing to a text does not fail.
@@ -110,6 +119,9 @@ fn figures(text: &mut String, report: &Report) {
     line!(text, "operations: {}", parts.join(", "));
     if cards.unmeasured > 0 {
         line!(text, "bytes were not measured for {}", counted(cards.unmeasured, "flow"));
+    }
+    if cards.unrecorded > 0 {
+        line!(text, "by policy not recorded, and in none of the figures: {}", thousands(cards.unrecorded));
     }
     line!(text);
     line!(text, "{:<14} {:<4} {:>11} {:>11} {:>11}", "TRAFFIC", "", "OPERATIONS", "SENT", "RECEIVED");

@@ -73,7 +73,7 @@ fn switched_off(scope: &Scope<'_>) -> Vec<Span> {
         }
         let at = Moment(sealed.wall_ns);
         let open = spans.iter_mut().find(|(instance, span)| *instance == record.instance && span.until.is_none());
-        match (record.change(), open) {
+        match (Change::of(record), open) {
             (Some(Change::Auditing(true)), Some((_, span))) => span.until = Some(at),
             (Some(Change::Auditing(false)), None) => {
                 let detail = if scope.basis.instance.is_some() { String::new() } else { record.instance.clone() };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use auditor_common::body::{Ack, Checked, FlowOpened, Hook, Loss, Recover, RunStart, Seal};
+use auditor_common::body::{Ack, Checked, Egress, FlowOpened, Hook, Loss, Recover, RunStart, Seal, Unrecorded};
 use auditor_common::gap::Gap;
 
 use super::hours::HOUR_NS;
@@ -114,6 +114,17 @@ pub struct Cut {
     pub answered: Option<(u64, u64, String)>,
 }
 
+/// Where the auditor itself went, one record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Went {
+    /// When, CLOCK_REALTIME nanoseconds.
+    pub wall_ns: u64,
+    /// Leaf index of the record.
+    pub seq: u64,
+    /// Where to, and how often.
+    pub egress: Egress,
+}
+
 /// The recording's own history.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -123,6 +134,8 @@ pub struct History {
     check: Option<Check>,
     cuts: VecDeque<Cut>,
     clock_set: BTreeMap<u64, Tally>,
+    unrecorded: BTreeMap<(u64, String), Unrecorded>,
+    egress: VecDeque<Went>,
     /// When the first record was made that is known, CLOCK_REALTIME nanoseconds.
     since_ns: Option<u64>,
     /// For each hook of this run: when it was active last.
@@ -162,6 +175,16 @@ impl History {
     pub fn clock_set_between(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = &Tally> {
         let (from, until) = (from_ns / HOUR_NS, until_ns / HOUR_NS);
         self.clock_set.range(from..=until.max(from)).map(|(_, tally)| tally)
+    }
+
+    /// What was counted and by policy not recorded, by hour and instance.
+    pub fn unrecorded_between(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = &Unrecorded> {
+        self.unrecorded.values().filter(move |it| it.until_wall_ns >= from_ns && it.from_wall_ns <= until_ns)
+    }
+
+    /// Where the auditor itself went.
+    pub fn egress_between(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = &Went> {
+        self.egress.iter().filter(move |went| (from_ns..=until_ns).contains(&went.wall_ns))
     }
 
     /// When the first record was made that is known, CLOCK_REALTIME nanoseconds.
@@ -282,6 +305,31 @@ impl History {
         lost.until_ns = lost.until_ns.max(until);
     }
 
+    /// Something was counted, and by policy not recorded.
+    pub(super) fn unrecorded(&mut self, head: &Head, it: &Unrecorded) {
+        let key = (head.wall_ns / HOUR_NS, it.instance.clone());
+        let sum = self.unrecorded.entry(key).or_insert_with(|| Unrecorded {
+            instance: it.instance.clone(),
+            from_wall_ns: it.from_wall_ns,
+            ..Unrecorded::default()
+        });
+        sum.from_wall_ns = sum.from_wall_ns.min(it.from_wall_ns);
+        sum.until_wall_ns = sum.until_wall_ns.max(it.until_wall_ns);
+        for (sum, more) in [
+            (&mut sum.flows, it.flows),
+            (&mut sum.calls, it.calls),
+            (&mut sum.sent, it.sent),
+            (&mut sum.received, it.received),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    /// The auditor itself went somewhere.
+    pub(super) fn went_out(&mut self, head: &Head, egress: &Egress) {
+        remember(&mut self.egress, Went { wall_ns: head.wall_ns, seq: head.seq, egress: egress.clone() });
+    }
+
     /// A seal says which hooks are active.
     pub(super) fn sealed(&mut self, head: &Head, seal: &Seal) {
         for Hook { name, active, .. } in &seal.hooks {
@@ -305,6 +353,8 @@ impl History {
     /// Forgets what ended before this moment.
     pub(super) fn forget(&mut self, before_ns: u64) {
         self.clock_set.retain(|_, tally| tally.last_ns >= before_ns);
+        self.unrecorded.retain(|_, it| it.until_wall_ns >= before_ns);
+        self.egress.retain(|went| went.wall_ns >= before_ns);
         self.losses.retain(|_, lost| lost.until_ns >= before_ns);
         self.pauses.retain(|pause| pause.until_ns.is_none_or(|until| until >= before_ns));
         while self.runs.len() > 1 && self.runs.front().is_some_and(|run| run.last_ns < before_ns) {

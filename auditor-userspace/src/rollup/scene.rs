@@ -10,6 +10,8 @@
 //! call [module=] [label=] [channel=] [flow=last|none] [xN]
 //! end [sent=] [received=]      of the flow that was left open last
 //! loss GAP-NUMBER COUNT|?
+//! unrecorded FLOWS CALLS [instance=]                  counted, and by policy not recorded
+//! egress ADDRESS:PORT N [configured]                  the auditor's own traffic
 //! seal [hooks=connect,!close]
 //! exit COMM
 //! verified intact | gaps | unable | violated WORDS   the store's own verification
@@ -23,8 +25,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use auditor_common::body::{
-    Ack, Attribution, Body, Call, Checked, ClockStep, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Process,
-    ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal,
+    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss,
+    Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 
@@ -127,6 +129,21 @@ impl Scene {
                 from_wall_ns: Some(self.now_ns - 1_000_000_000),
                 until_wall_ns: Some(self.now_ns),
                 detail: "as told".into(),
+            })),
+            "unrecorded" => self.push(Body::Unrecorded(Unrecorded {
+                instance: words.value("instance").unwrap_or(INSTANCE).into(),
+                from_wall_ns: self.now_ns - 1_000_000_000,
+                until_wall_ns: self.now_ns,
+                flows: words.at(1).parse().expect("a number"),
+                calls: words.at(2).parse().expect("a number"),
+                sent: 1,
+                received: 2,
+            })),
+            "egress" => self.push(Body::Egress(Egress {
+                protocol: 6,
+                remote: endpoint(words.at(1)),
+                flows: words.at(2).parse().expect("a number"),
+                configured: words.has("configured"),
             })),
             "seal" => {
                 let hooks = hooks(&words);

@@ -316,3 +316,13 @@ fn losses_are_added_up_by_hour_and_reason() {
         rollup.history().losses().map(|(hour, gap, lost)| (hour % 24, gap, lost.tally.count, lost.unknown)).collect();
     assert_eq!(found, [(0, 1, 11, 0), (0, 7, 0, 1), (1, 1, 7, 0)]);
 }
+
+#[test]
+fn what_is_not_recorded_is_added_up_for_each_instance_and_is_none_of_the_sums() {
+    let rollup = played("unrecorded 2 1\nwait 10s\nunrecorded 3 0\nunrecorded 9 9 instance=other\nwait 2h");
+    assert_eq!(total(&rollup), Sums::default());
+    let mine = rollup.history().unrecorded_between(0, u64::MAX).find(|it| it.instance == INSTANCE).expect("a sum");
+    assert_eq!((mine.flows, mine.calls, mine.sent, mine.received), (5, 1, 2, 4));
+    assert_eq!(mine.until_wall_ns - mine.from_wall_ns, 11_000_000_000);
+    assert_eq!(rollup.history().unrecorded_between(BEGIN_NS + HOUR_NS, u64::MAX).count(), 0);
+}

@@ -28,6 +28,17 @@ impl Sight {
         if uid == 0 || uid == own_uid { Self::All } else { Self::Nothing }
     }
 
+    /// Whose figures these are: root may choose one instance, or have all of them (`Some(None)`); an Odoo has its own.
+    /// `None`: not for this peer.
+    #[must_use]
+    pub fn choose(&self, asked: Option<String>) -> Option<Option<String>> {
+        match self {
+            Self::All => Some(asked),
+            Self::Instance(own) if asked.as_ref().is_none_or(|asked| asked == own) => Some(Some(own.clone())),
+            Self::Instance(_) | Self::Nothing => None,
+        }
+    }
+
     /// Whether a record of this instance may be seen; records of no instance (seals, runs, losses) may be by anybody
     /// who may see anything.
     #[must_use]

@@ -1,20 +1,28 @@
 //! The store, as the window sees it.
 
+use std::collections::{HashMap, VecDeque};
+
 use auditor_common::body::{Body, FlowOpened};
 
 use super::Records;
 use super::wire::Head;
 use crate::store::{Reader, Record, StoreError};
 
+/// Openings that are remembered: most flows end soon after they began, so their ends need no second look at the disk.
+const OPENINGS: usize = 4096;
+
 /// The window's view of the store: committed records, newest state.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     reader: Reader,
+    openings: HashMap<u64, FlowOpened>,
+    /// Their numbers, oldest first.
+    order: VecDeque<u64>,
 }
 
 impl From<Reader> for Ledger {
     fn from(reader: Reader) -> Self {
-        Self { reader }
+        Self { reader, openings: HashMap::new(), order: VecDeque::new() }
     }
 }
 
@@ -28,6 +36,17 @@ impl Ledger {
             run: entry.run,
             epoch: entry.epoch,
             sealed: entry.seq < sealed,
+        }
+    }
+
+    fn remember(&mut self, seq: u64, flow: &FlowOpened) {
+        if self.order.len() == OPENINGS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.openings.remove(&oldest);
+        }
+        if self.openings.insert(seq, flow.clone()).is_none() {
+            self.order.push_back(seq);
         }
     }
 
@@ -50,12 +69,19 @@ impl Records for Ledger {
         let mut records = Vec::new();
         for record in self.reader.range(from, limit)? {
             let head = Self::head(&record, sealed);
-            records.push((head, record.body?));
+            let body = record.body?;
+            if let Body::FlowOpened(flow) = &body {
+                self.remember(head.seq, flow);
+            }
+            records.push((head, body));
         }
         Ok(records)
     }
 
     fn opened(&mut self, seq: u64) -> Option<FlowOpened> {
+        if let Some(flow) = self.openings.get(&seq) {
+            return Some(flow.clone());
+        }
         match self.reader.get(seq).ok()??.body {
             Ok(Body::FlowOpened(flow)) => Some(flow),
             _ => None,

@@ -86,6 +86,9 @@ impl<'a> About<'a> {
             Body::Process(process) => {
                 Self { instance: Some(&process.instance), attribution: Some(&process.attribution), inbound: None }
             }
+            Body::Decision(it) => Self { instance: Some(&it.instance), ..Self::default() },
+            Body::Acknowledged(it) => Self { instance: Some(&it.instance), ..Self::default() },
+            Body::Unrecorded(it) => Self { instance: Some(&it.instance), ..Self::default() },
             _ => Self::default(),
         }
     }

@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use axum::Router;
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::connect_info::Connected;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::IncomingStream;
@@ -19,7 +20,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::books::Shelf;
+use super::figures;
 use super::peer::{Instances, Sight};
+use super::refusal::Refusal;
 use super::select::Select;
 use super::status::Status;
 use super::{Records, wire};
@@ -38,15 +42,17 @@ pub struct Window<R> {
     pub status: Arc<RwLock<Status>>,
     /// Who belongs to which instance.
     pub instances: Instances,
+    /// Sums over the records.
+    pub books: Shelf,
     /// The user the daemon runs as.
     pub own_uid: u32,
 }
 
 /// User and process of a peer; `None` where the kernel could not say.
 #[derive(Clone, Copy, Debug)]
-struct Peer {
-    uid: u32,
-    pid: Option<u32>,
+pub(super) struct Peer {
+    pub(super) uid: u32,
+    pub(super) pid: Option<u32>,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
@@ -80,6 +86,8 @@ fn router<R: Records>(window: Window<R>) -> Router {
         .route("/v1/records", get(records::<R>))
         .route("/v1/events", get(events::<R>))
         .route("/v1/checkpoint", get(checkpoint::<R>))
+        .route("/v1/report", get(figures::report::<R>))
+        .route("/v1/code", get(figures::code::<R>))
         .with_state(window)
 }
 
@@ -91,39 +99,37 @@ async fn version() -> Response {
     json(&serde_json::json!({"version": env!("CARGO_PKG_VERSION")}))
 }
 
-async fn status<R: Records>(State(window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
-    let mut status = match window.status.read() {
-        Ok(status) => status.clone(),
-        Err(_) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the recording thread has failed: see its log"),
-    };
+async fn status<R: Records>(
+    State(window): State<Window<R>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Response, Refusal> {
+    let failed = |_| anyhow::anyhow!("the recording thread has failed: see its log");
+    let mut status = window.status.read().map_err(failed)?.clone();
     match window.sight(peer) {
         Sight::All => {}
         Sight::Instance(own) => status.instances.retain(|name, _| *name == own),
-        Sight::Nothing => return not_yours(),
+        Sight::Nothing => return Err(Refusal::not_yours()),
     }
-    match serde_json::to_value(&status) {
-        Ok(value) => json(&value),
-        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+    Ok(json(&serde_json::to_value(&status)?))
 }
 
-async fn checkpoint<R: Records>(State(mut window): State<Window<R>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+async fn checkpoint<R: Records>(
+    State(mut window): State<Window<R>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Response, Refusal> {
     if window.sight(peer) == Sight::Nothing {
-        return not_yours();
+        return Err(Refusal::not_yours());
     }
-    match window.records.checkpoint() {
-        Ok(Some(note)) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
-        Ok(None) => refuse(StatusCode::NOT_FOUND, "nothing is sealed yet"),
-        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
-    }
+    let note = window.records.checkpoint()?.ok_or_else(|| Refusal::absent("nothing is sealed yet"))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response())
 }
 
 /// What there is, and no more.
 async fn records<R: Records>(
     State(window): State<Window<R>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    query: Result<Query<Select>, axum::extract::rejection::QueryRejection>,
-) -> Response {
+    query: Result<Query<Select>, QueryRejection>,
+) -> Result<Response, Refusal> {
     answer(window, peer, query, false)
 }
 
@@ -131,27 +137,22 @@ async fn records<R: Records>(
 async fn events<R: Records>(
     State(window): State<Window<R>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    query: Result<Query<Select>, axum::extract::rejection::QueryRejection>,
-) -> Response {
+    query: Result<Query<Select>, QueryRejection>,
+) -> Result<Response, Refusal> {
     answer(window, peer, query, true)
 }
 
 fn answer<R: Records>(
     window: Window<R>,
     peer: Peer,
-    query: Result<Query<Select>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<Select>, QueryRejection>,
     follow: bool,
-) -> Response {
-    let select = match query {
-        Ok(Query(select)) => select,
-        Err(rejection) => return refuse(StatusCode::BAD_REQUEST, &rejection.body_text()),
-    };
-    if let Err(why) = select.check() {
-        return refuse(StatusCode::BAD_REQUEST, &why);
-    }
+) -> Result<Response, Refusal> {
+    let Query(select) = query?;
+    select.check().map_err(Refusal::bad)?;
     let sight = window.sight(peer);
     if sight == Sight::Nothing {
-        return not_yours();
+        return Err(Refusal::not_yours());
     }
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     tokio::spawn(async move {
@@ -159,7 +160,7 @@ fn answer<R: Records>(
         drop(send(window, sight, select, follow, sender).await);
     });
     let stream = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response())
 }
 
 async fn send<R: Records>(
@@ -222,7 +223,7 @@ fn lines<R: Records>(
 }
 
 impl<R> Window<R> {
-    fn sight(&self, peer: Peer) -> Sight {
+    pub(super) fn sight(&self, peer: Peer) -> Sight {
         match self.instances.read() {
             Ok(instances) => Sight::of(peer.uid, peer.pid, self.own_uid, &instances),
             Err(_) => Sight::Nothing,
@@ -230,14 +231,6 @@ impl<R> Window<R> {
     }
 }
 
-fn json(value: &Value) -> Response {
+pub(super) fn json(value: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
-}
-
-fn not_yours() -> Response {
-    refuse(StatusCode::FORBIDDEN, "only root, and an audited Odoo for itself, may see records: ask with sudo")
-}
-
-fn refuse(status: StatusCode, why: &str) -> Response {
-    (status, format!("{why}\n")).into_response()
 }

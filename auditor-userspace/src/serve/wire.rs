@@ -1,8 +1,9 @@
 //! Records as JSON: the only place that knows how they are written for programs.
 
 use auditor_common::body::{
-    Attribution, Body, Call, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, Process,
-    ProcessChange, ProcessRecord, Prune, Recover, RunStart, Sample, Seal,
+    AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label,
+    Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, Sample, Seal, Step,
+    Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -79,13 +80,17 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
         Body::Process(it) => ("event", "process", process_record(it)),
         Body::Seal(it) => ("seal", "seal", seal(it)),
         Body::Loss(it) => ("loss", "loss", loss(it)),
+        Body::Unrecorded(it) => ("loss", "unrecorded", unrecorded(it)),
         Body::Recover(it) => ("recover", "recover", recover(it)),
         Body::RunStart(it) => ("run", "run_start", run_start(it)),
         Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
         Body::Ack(it) => ("run", "ack", json!({"record": it.record, "actor": it.actor, "note": it.note})),
         Body::Checked(it) => ("run", "check", json!({"size": it.size, "exit": it.exit, "summary": it.summary})),
+        Body::Egress(it) => ("run", "egress", egress(it)),
         Body::Rotate(it) => ("rotate", "rotate", json!({"epoch": it.epoch, "key": hex(&it.key), "reason": it.reason})),
         Body::Policy(it) => ("policy", "policy", policy(it)),
+        Body::Decision(it) => ("policy", "decision", decision(it)),
+        Body::Acknowledged(it) => ("policy", "acknowledged", acknowledged(it)),
         Body::Prune(it) => ("prune", "prune", prune(it)),
         Body::Clock(it) => {
             ("clock", "clock", json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}))
@@ -96,6 +101,84 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
 
 fn policy(it: &Policy) -> Value {
     json!({"keep_ns": it.keep_ns, "max_bytes": it.max_bytes, "min_ns": it.min_ns, "actor": it.actor})
+}
+
+/// A request and what became of it, as the value that it asked for is written by people.
+#[must_use]
+pub fn decision(it: &PolicyRecord) -> Value {
+    json!({
+        "number": it.number,
+        "step": step(it.step),
+        "takes_effect": it.step.takes_effect(),
+        "instance": it.instance,
+        "actor": actor(it.actor),
+        "setting": it.setting,
+        "value": serde_json::from_str::<Value>(&it.value).unwrap_or_else(|_| it.value.clone().into()),
+        "effect": effect(it.effect),
+        "reason": it.reason,
+    })
+}
+
+/// An acknowledgement.
+#[must_use]
+pub fn acknowledged(it: &AckRecord) -> Value {
+    json!({
+        "instance": it.instance,
+        "reason": it.reason,
+        "subject": it.subject,
+        "text": it.text,
+        "before_seq": it.before_seq,
+        "actor": actor(it.actor),
+    })
+}
+
+fn actor(actor: Actor) -> Value {
+    match actor {
+        Actor::Host { uid } => json!({"who": "host", "uid": uid}),
+        Actor::Instance { tgid } => json!({"who": "instance", "tgid": tgid}),
+    }
+}
+
+/// What became of a request, as a word.
+#[must_use]
+pub const fn step(step: Step) -> &'static str {
+    match step {
+        Step::AtOnce => "at_once",
+        Step::Allowed => "allowed",
+        Step::Waiting => "waiting",
+        Step::Refused => "refused",
+        Step::Accepted => "accepted",
+        Step::Denied => "denied",
+    }
+}
+
+const fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::None => "none",
+        Effect::Tightens => "tightens",
+        Effect::Loosens => "loosens",
+    }
+}
+
+fn unrecorded(it: &Unrecorded) -> Value {
+    json!({
+        "instance": it.instance,
+        "from": time(it.from_wall_ns),
+        "until": time(it.until_wall_ns),
+        "flows": it.flows,
+        "calls": it.calls,
+        "sent": it.sent,
+        "received": it.received,
+    })
+}
+
+fn egress(it: &Egress) -> Value {
+    json!({
+        "protocol": protocol(it.protocol),
+        "remote": endpoint(&it.remote),
+        "flows": it.flows,
+        "configured": it.configured,
+    })
 }
 
 fn prune(it: &Prune) -> Value {
@@ -279,6 +362,17 @@ pub fn address(endpoint: &Endpoint) -> String {
     match endpoint.octets() {
         [a, b, c, d] => std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string(),
         _ => std::net::Ipv6Addr::from(endpoint.address).to_string(),
+    }
+}
+
+/// Address and port, as people write them.
+#[must_use]
+pub fn socket_address(endpoint: &Endpoint) -> String {
+    let address = address(endpoint);
+    if address.contains(':') {
+        format!("[{address}]:{}", endpoint.port)
+    } else {
+        format!("{address}:{}", endpoint.port)
     }
 }
 

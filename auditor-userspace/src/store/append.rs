@@ -9,8 +9,10 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _};
 use std::ops::Bound;
 
 use super::StoreError;
-use super::schema::{CHECKPOINTS, EPOCHS, Edge, META, META_SEALED, ROWS, TILES, tile_key};
-use crate::chain::Link;
+use super::schema::{
+    CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_POLICY, META_SEALED, ROWS, STREAMS, TILES, tile_key,
+};
+use crate::chain::{Edge, Link};
 
 /// What becomes durable together, or not at all.
 #[derive(Debug, Default)]
@@ -19,10 +21,18 @@ pub(super) struct Batch<'a> {
     pub(super) links: &'a [Link],
     /// Subtrees that they complete.
     pub(super) complete: &'a [Complete],
-    /// The checkpoint over them, with the end of the chain there.
-    pub(super) checkpoint: Option<(&'a SignedCheckpoint, &'a Edge)>,
+    /// The checkpoint over them.
+    pub(super) checkpoint: Option<&'a SignedCheckpoint>,
+    /// The end of the chain at the checkpoint, and at the last multiple of 256 before it.
+    pub(super) ends: Option<(&'a Edge, &'a Edge)>,
+    /// Checkpoints that are copied from another segment.
+    pub(super) copies: &'a [(u64, Vec<u8>)],
+    /// The policy in force: number of its record, and body.
+    pub(super) policy: Option<(u64, &'a [u8])>,
     /// The note of an epoch that begins after them.
     pub(super) epoch: Option<(u32, &'a str)>,
+    /// Streams that begin with them: instance and key.
+    pub(super) streams: &'a [(String, [u8; 16])],
     /// Two flushes instead of one: see `DESIGN.md`.
     pub(super) two_phase: bool,
 }
@@ -52,12 +62,26 @@ fn insert(db: &Database, batch: &Batch<'_>) -> Result<(), redb::Error> {
             tiles.insert(tile_key(complete), &complete.hash)?;
         }
     }
-    if let Some((checkpoint, edge)) = batch.checkpoint {
+    for (size, note) in batch.copies {
+        txn.open_table(CHECKPOINTS)?.insert(size, note.as_slice())?;
+    }
+    if let Some(checkpoint) = batch.checkpoint {
         txn.open_table(CHECKPOINTS)?.insert(checkpoint.checkpoint.size, checkpoint.to_string().as_bytes())?;
-        txn.open_table(META)?.insert(META_SEALED, edge.to_bytes().as_slice())?;
+    }
+    if let Some((sealed, aligned)) = batch.ends {
+        let mut meta = txn.open_table(META)?;
+        meta.insert(META_SEALED, sealed.to_bytes().as_slice())?;
+        meta.insert(META_ALIGNED, aligned.to_bytes().as_slice())?;
+    }
+    if let Some((seq, body)) = batch.policy {
+        let value = [seq.to_be_bytes().as_slice(), body].concat();
+        txn.open_table(META)?.insert(META_POLICY, value.as_slice())?;
     }
     if let Some((epoch, note)) = batch.epoch {
         txn.open_table(EPOCHS)?.insert(epoch, note.as_bytes())?;
+    }
+    for (instance, key) in batch.streams {
+        txn.open_table(STREAMS)?.insert(instance.as_str(), key)?;
     }
     txn.commit()?;
     Ok(())

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use auditor_common::checkpoint::SignedCheckpoint;
 
 use super::StoreError;
+use super::disk::Disk;
 
 /// Length of a slot.
 const SLOT_LEN: usize = 4096;
@@ -115,6 +116,9 @@ impl Head {
         }
         let mut bytes = vec![0; len.min(4 * SLOT_LEN as u64) as usize];
         file.read_exact_at(&mut bytes, 0).map_err(io("read"))?;
+        if len != 0 && len != 2 * SLOT_LEN as u64 {
+            file.set_len(2 * SLOT_LEN as u64).map_err(io("write"))?;
+        }
         let count = newest(&bytes).map_or(0, |(count, _)| count);
         Ok(Self { file, path: path.to_owned(), count, state: parse(&bytes) })
     }
@@ -126,14 +130,13 @@ impl Head {
     }
 
     /// Replaces the older slot, durably. Only after this may anybody be told of the checkpoint.
-    pub(super) fn write(&mut self, checkpoint: &SignedCheckpoint) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, disk: &dyn Disk, checkpoint: &SignedCheckpoint) -> Result<(), StoreError> {
         let io = |source| StoreError::Io { doing: "write", path: self.path.clone(), source };
         let note = checkpoint.to_string();
         let slot = slot_bytes(self.count + 1, note.as_bytes())
             .ok_or_else(|| io(io::Error::other("the checkpoint does not fit into a slot")))?;
         let at = (self.count + 1) % 2 * SLOT_LEN as u64;
-        self.file.set_len(2 * SLOT_LEN as u64).map_err(io)?;
-        self.file.write_all_at(&slot, at).and_then(|()| self.file.sync_data()).map_err(io)?;
+        disk.head(&self.file, &slot, at).map_err(io)?;
         self.count += 1;
         self.state = HeadState::Newest(Box::new(checkpoint.clone()));
         Ok(())

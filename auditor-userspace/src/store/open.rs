@@ -15,20 +15,24 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use auditor_common::body::{Body, Recover, class};
+use auditor_common::body::{Body, Policy, Recover, class};
 use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::epoch::{EpochNote, SignedEpoch};
-use auditor_common::merkle::{self, CompactRange, sha256};
+use auditor_common::merkle;
 use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, Row, genesis_prev};
+use auditor_common::stream::CONTROL;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
+use super::disk::Disk;
+use super::epoch::{Recheck, keep_note};
 use super::head::{Head, HeadState};
 use super::read::{Active, Shared, newest_checkpoint};
-use super::schema::{CHECKPOINTS, EPOCHS, Edge, ROWS, ledger_folder, segment_path};
+use super::schema::{CHECKPOINTS, EPOCHS, ROWS, STREAMS, ledger_folder, segment_path};
+use super::stream::Streams;
 use super::{CheckpointInfo, Limits, OpenOptions, Opened, PreviousRun, SealInput, Store, StoreError, reserve, segment};
-use crate::chain::{Chain, Now};
+use crate::chain::{Chain, Edge, Now};
 use crate::key::{self, KeyPaths, Keys, Signer};
 
 /// The end of a ledger, as its newest segment has it.
@@ -38,6 +42,7 @@ pub(super) struct End {
     pub(super) chain: Chain,
     pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) segment_wall_ns: u64,
+    pub(super) policy: Option<(u64, Policy)>,
     last: Option<Entry>,
     previous: PreviousRun,
 }
@@ -55,7 +60,7 @@ impl Store {
         }
         let node = Node::load(state)?;
         let incarnation = newest_ledger(state, &node, &head)?;
-        let (ledger, recovered) = match take_up(state, &node, incarnation, head.state()) {
+        let (ledger, recovered) = match take_up(&*options.disk, state, &node, incarnation, head.state()) {
             Ok(Some(ledger)) => (ledger, None),
             Ok(None) => (begin(state, &node, incarnation, None, options, &mut head)?, None),
             Err(TakeUp::Refused(error)) => return Err(error),
@@ -64,43 +69,59 @@ impl Store {
                 (ledger, Some(*recover))
             }
         };
-        let Ledger { keys, mut end } = ledger;
+        let Ledger { keys, mut end, streams, recheck } = ledger;
         if let (Some(checkpoint), false) = (&end.checkpoint, matches_head(&end, head.state())) {
             // The crash was between commit and head file.
-            head.write(checkpoint)?;
+            head.write(&*options.disk, checkpoint)?;
         }
         // A ledger that has just begun is in its first run already.
         if let Some(last) = end.last {
             end.chain.begin_run(last.run + 1, last.wall_ns);
         }
         let run = end.chain.run();
-        let previous = end.previous;
-        let unsealed = end.chain.size() - end.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
-        let mut store = Self::assemble(state, keys, end, head, options);
-        if unsealed > 0 {
-            store.seal(options.seal(), options.now)?;
+        let (previous, is_new) = (end.previous, end.last.is_none());
+        let mut store = Self::assemble(state, keys, end, streams, recheck, head, options);
+        if !is_new {
+            // Whatever the run before left unsealed is sealed, and with it its key has signed for the last time.
+            store.rotate(options.seal(), options.now, "start")?;
         }
+        store.set_policy(&options.policy, options.now)?;
         let checkpoint = store.checkpoint.clone().map(|signed| CheckpointInfo::of(&signed));
         let root = node.root;
         let opened = Opened { created, root, origin: store.keys.origin.clone(), run, previous, recovered, checkpoint };
         Ok((store, opened))
     }
 
-    fn assemble(state: &Path, keys: Keys, end: End, head: Head, options: &OpenOptions) -> Self {
+    fn assemble(
+        state: &Path,
+        keys: Keys,
+        end: End,
+        streams: Streams,
+        recheck: Recheck,
+        head: Head,
+        options: &OpenOptions,
+    ) -> Self {
         let durable = end.chain.size();
         let active = Active { first: end.first, db: Some(end.db) };
         let shared = Shared {
             folder: ledger_folder(state, keys.origin.incarnation()),
             active: RwLock::new(active),
             checkpoint: Mutex::new(end.checkpoint.clone()),
+            closed: Mutex::default(),
         };
         Self {
-            reserve: state.join("reserve"),
+            state: state.to_owned(),
             shared: Arc::new(shared),
+            disk: options.disk.clone(),
             limits: options.limits,
             head,
             keys,
+            epoch_boot_ns: options.now.boot_ns,
+            recheck,
             chain: end.chain,
+            streams,
+            policy_in_force: end.policy,
+            policy: None,
             pending: Vec::new(),
             durable,
             checkpoint: end.checkpoint,
@@ -146,6 +167,8 @@ impl Node {
 struct Ledger {
     keys: Keys,
     end: End,
+    streams: Streams,
+    recheck: Recheck,
 }
 
 /// The newest ledger that has a checkpoint. Folders of ledgers that never came to have one are cleared: the crash was
@@ -190,7 +213,13 @@ impl From<StoreError> for TakeUp {
 }
 
 /// Takes a ledger up where it ends; `None` if it has nothing yet.
-fn take_up(state: &Path, node: &Node, incarnation: u32, head: &HeadState) -> Result<Option<Ledger>, TakeUp> {
+fn take_up(
+    disk: &dyn Disk,
+    state: &Path,
+    node: &Node,
+    incarnation: u32,
+    head: &HeadState,
+) -> Result<Option<Ledger>, TakeUp> {
     let origin = node.origin(incarnation)?;
     let folder = ledger_folder(state, incarnation);
     let log = node.log_for(&origin)?;
@@ -205,7 +234,7 @@ fn take_up(state: &Path, node: &Node, incarnation: u32, head: &HeadState) -> Res
         };
     };
     let log_tag = origin.tag(node.root.public());
-    let end = match load_end(&folder, first, &origin, log_tag) {
+    let end = match load_end(disk, &folder, first, &origin, log_tag) {
         Ok(end) => end,
         Err(StoreError::Corrupt { path, detail }) => {
             return Err(violated(None, format!("{} cannot be read: {detail}", path.display())));
@@ -213,16 +242,47 @@ fn take_up(state: &Path, node: &Node, incarnation: u32, head: &HeadState) -> Res
         Err(error) => return Err(error.into()),
     };
     let found = end.checkpoint.as_ref().map(|signed| (signed.checkpoint.size, signed.checkpoint.root));
-    let keys = load_keys(state, node, &origin, log, &end)?;
     let Some(newest) = &end.checkpoint else {
         // A segment without any checkpoint before it: the first transaction of a ledger has one.
         return Err(violated(Some((0, merkle::empty())), "the store has no checkpoint".to_owned()));
     };
-    if let Err(error) = newest.verify(keys.log.verifier(), keys.epoch.verifier()) {
-        return Err(violated(None, format!("the newest checkpoint of the store: {error}")));
+    let notes = all_epochs(state, incarnation, &end.db)?;
+    let signer = notes.iter().find(|note| note.epoch.epoch == newest.epoch && note.epoch.origin == origin);
+    let verified = signer.map(|note| newest.verify(log.verifier(), &note.epoch.key));
+    match verified {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => return Err(violated(None, format!("the newest checkpoint of the store: {error}"))),
+        None => return Err(violated(None, format!("there is no note of epoch {}", newest.epoch))),
     }
     judge(&folder, &end, newest, head).map_err(|cause| violated(found, cause))?;
-    Ok(Some(Ledger { keys, end }))
+    // Everything that was signed is there. What is there of the present epoch is read once more, before its key signs
+    // for the last time.
+    let reread = |end: &End| {
+        let start = current(&notes, end.chain.size()).map_or(0, |note| note.epoch.start);
+        let mut recheck = Recheck::from(&folder, start, genesis_prev(&log_tag))?;
+        recheck.run(&folder, end.chain.size(), u64::MAX).map(|()| recheck)
+    };
+    let recheck = match reread(&end) {
+        Ok(recheck) => recheck,
+        Err(StoreError::Corrupt { detail, .. }) => return Err(violated(found, detail)),
+        Err(error) => return Err(error.into()),
+    };
+    let streams = load_streams(&end.db, &segment_path(&folder, first))?;
+    let mut end = end;
+    let keys = load_keys(state, node, &origin, log, &notes, &mut end.chain)?;
+    Ok(Some(Ledger { keys, end, streams, recheck }))
+}
+
+fn load_streams(db: &Database, path: &Path) -> Result<Streams, StoreError> {
+    let redb = |error: redb::Error| StoreError::of_redb(path, error);
+    let txn = db.begin_read().map_err(|error| redb(error.into()))?;
+    let table = txn.open_table(STREAMS).map_err(|error| redb(error.into()))?;
+    let mut keys = Vec::new();
+    for stream in table.iter().map_err(|error| redb(error.into()))? {
+        let (instance, key) = stream.map_err(|error| redb(error.into()))?;
+        keys.push((instance.value().to_owned(), *key.value()));
+    }
+    Ok(Streams::new(keys))
 }
 
 /// Is the store at least where the head file is, and the same there?
@@ -293,10 +353,16 @@ fn recover_body(origin: &Origin, found: Option<(u64, merkle::Hash)>, head: &Head
 }
 
 /// Opens the newest segment and follows its rows from the newest checkpoint to the end.
-pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8; 16]) -> Result<End, StoreError> {
+pub(super) fn load_end(
+    disk: &dyn Disk,
+    folder: &Path,
+    first: u64,
+    origin: &Origin,
+    log_tag: [u8; 16],
+) -> Result<End, StoreError> {
     let path = segment_path(folder, first);
     segment::refuse_newer(&path)?;
-    let db = match segment::open(folder, first) {
+    let db = match segment::open(disk, folder, first) {
         Ok(db) => db,
         Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
             return Err(StoreError::Corrupt { path, detail: source.to_string() });
@@ -304,7 +370,7 @@ pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8;
         Err(error) => return Err(error),
     };
     let txn = db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?;
-    let sealed = segment::sealed_end(&txn, &path, origin)?;
+    let segment::Values { sealed, aligned, policy } = segment::values(&txn, &path, origin)?;
     let corrupt = |detail: String| StoreError::Corrupt { path: path.clone(), detail };
     let checkpoint = match newest_checkpoint(&txn, &path)? {
         Some(checkpoint) => Some(checkpoint),
@@ -316,17 +382,19 @@ pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8;
     {
         return Err(corrupt("its end does not fit its newest checkpoint".to_owned()));
     }
-    let mut chain = Chain::resume(log_tag, sealed.prev, sealed.range);
+    let mut chain = Chain::resume(log_tag, sealed, aligned);
     let redb = |error: redb::StorageError| StoreError::of_redb(&path, error);
     let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(&path, error))?;
     for row in table.range(chain.size()..).map_err(redb)? {
         let (seq, bytes) = row.map_err(redb)?;
         let row = Row::parse(bytes.value()).map_err(|error| corrupt(format!("record {}: {error}", seq.value())))?;
         let fits = row.entry.seq == chain.size() && seq.value() == row.entry.seq && row.fits();
-        if !fits || row.entry.prev != chain.prev() || row.entry.log_tag != log_tag {
+        if !fits || row.entry.prev != chain.end().prev || row.entry.log_tag != log_tag {
             return Err(corrupt(format!("record {} does not follow the one before it", seq.value())));
         }
-        chain.follow(row.leaf());
+        if !chain.follow(&row.entry, row.leaf()) {
+            return Err(corrupt(format!("record {} does not follow in its stream", seq.value())));
+        }
     }
     let (last, previous) = how_it_ended(&table, &path)?;
     if let Some(entry) = last {
@@ -338,7 +406,7 @@ pub(super) fn load_end(folder: &Path, first: u64, origin: &Origin, log_tag: [u8;
     };
     drop(table);
     drop(txn);
-    Ok(End { db, first, chain, checkpoint, segment_wall_ns, last, previous })
+    Ok(End { db, first, chain, checkpoint, segment_wall_ns, policy, last, previous })
 }
 
 /// The newest checkpoint of the segments before this one: a segment that has just begun has none of its own.
@@ -360,7 +428,7 @@ fn how_it_ended(
         let Ok(Row { entry, .. }) = Row::parse(bytes.value()) else { continue };
         let newest = *last.get_or_insert(entry);
         match (entry.kind, entry.class) {
-            (EntryType::Seal, _) => {}
+            (EntryType::Seal | EntryType::Policy | EntryType::Clock | EntryType::Rotate, _) => {}
             (EntryType::Run, class::RUN_STOP) => {
                 return Ok((last, PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
             }
@@ -372,16 +440,41 @@ fn how_it_ended(
     Ok((last, last.map_or(PreviousRun::None, |entry| PreviousRun::Interrupted { last_wall_ns: entry.wall_ns })))
 }
 
-fn load_keys(state: &Path, node: &Node, origin: &Origin, log: Signer, end: &End) -> Result<Keys, StoreError> {
-    let number = end.chain.epoch();
-    let notes = all_epochs(state, origin.incarnation(), &end.db)?;
-    let key = Signer::load(&KeyPaths::new(state).epoch(origin.incarnation(), number))?;
-    let named = notes.iter().find(|note| note.epoch.epoch == number && note.epoch.origin == *origin);
-    if named.is_none_or(|note| note.epoch.key != *key.verifier()) {
+/// The newest epoch that has begun at this size.
+fn current(notes: &[SignedEpoch], size: u64) -> Option<&SignedEpoch> {
+    notes.iter().filter(|note| note.epoch.start <= size).max_by_key(|note| note.epoch.epoch)
+}
+
+/// The keys to go on with. Where a crash came between a seal and what follows it, that is done now: the newest note is
+/// kept, and keys that sign no more, or whose note never became durable, are erased.
+fn load_keys(
+    state: &Path,
+    node: &Node,
+    origin: &Origin,
+    log: Signer,
+    notes: &[SignedEpoch],
+    chain: &mut Chain,
+) -> Result<Keys, StoreError> {
+    let paths = KeyPaths::new(state);
+    let incarnation = origin.incarnation();
+    let note = current(notes, chain.size())
+        .ok_or_else(|| StoreError::Keys { detail: "there is no note of any epoch".to_owned() })?;
+    let number = note.epoch.epoch;
+    let key = Signer::load(&paths.epoch(incarnation, number))?;
+    if note.epoch.key != *key.verifier() {
         return Err(StoreError::Keys {
             detail: format!("the private key of epoch {number} is not the one of its note"),
         });
     }
+    let kept = key::read_epochs(state, incarnation)?;
+    for note in notes.iter().filter(|note| !kept.contains(note)) {
+        keep_note(&paths.epochs(incarnation), &note.to_string())?;
+    }
+    for other in epoch_keys(state, incarnation)?.into_iter().filter(|other| *other != number) {
+        key::erase(&paths.epoch(incarnation, other))?;
+    }
+    erase_before(state, incarnation)?;
+    chain.begin_epoch(number);
     Ok(Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number })
 }
 
@@ -394,6 +487,8 @@ fn all_epochs(state: &Path, incarnation: u32, db: &Database) -> Result<Vec<Signe
         let (_, bytes) = note.map_err(|error| StoreError::of_redb(state, error))?;
         notes.extend(SignedEpoch::parse(bytes.value()).ok());
     }
+    notes.sort_by_key(|note| note.epoch.epoch);
+    notes.dedup();
     Ok(notes)
 }
 
@@ -423,36 +518,40 @@ fn begin(
         log: *node.log.verifier().public(),
     };
     let recover = recover.map(|recover| Body::Recover(recover.clone()));
-    let seal = options.seal().body(None, 0);
-    let bodies = [Some(genesis), recover, Some(Body::Seal(seal))];
+    let policy = Body::Policy(options.policy.clone());
     let mut links = Vec::new();
-    for body in bodies.iter().flatten() {
-        links.push(chain.append(body, 0, options.now, salts.next()?));
+    for body in [Some(genesis), recover, Some(policy.clone())].iter().flatten() {
+        links.push(chain.append(body, 0, options.now, salts.next()?, Some(CONTROL)));
     }
+    let seal = super::seal::body(&options.seal(), &chain, None, 0, false);
+    links.push(chain.append(&seal, 0, options.now, salts.next()?, Some(CONTROL)));
+    let policy_seq = chain.size() - 2;
     let keys = Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number: 0 };
-    let checkpoint = super::sign(&keys, &chain);
-    let start = Edge { prev: genesis_prev(&log_tag), range: CompactRange::new() };
-    let edge = Edge { prev: chain.prev(), range: chain.edge().clone() };
-    let db = segment::create_with(&folder, &origin, &start, |db, path| {
+    let checkpoint = super::seal::sign(&keys, &chain);
+    let start = Edge::genesis(&log_tag);
+    let db = segment::create(&*options.disk, &folder, &origin, &start, |db, path| {
         let batch = super::append::Batch {
             links: &links,
-            complete: &chain.take_complete(),
-            checkpoint: Some((&checkpoint, &edge)),
+            checkpoint: Some(&checkpoint),
+            ends: Some((chain.end(), &start)),
+            policy: Some((policy_seq, &policy.encode())),
             ..Default::default()
         };
         super::append::write(db, path, &batch)
     })?;
-    head.write(&checkpoint)?;
+    head.write(&*options.disk, &checkpoint)?;
+    erase_before(state, incarnation)?;
     let end = End {
         db,
         first: 0,
         chain,
         checkpoint: Some(checkpoint),
         segment_wall_ns: options.now.wall_ns,
+        policy: Some((policy_seq, options.policy.clone())),
         last: None,
         previous: PreviousRun::None,
     };
-    Ok(Ledger { keys, end })
+    Ok(Ledger { keys, end, streams: Streams::default(), recheck: Recheck::new(0, start.prev) })
 }
 
 /// The key of epoch 0 of a later ledger: its note is signed by the newest epoch key that has survived, and by the log's.
@@ -475,17 +574,35 @@ fn begin_keys(state: &Path, node: &Node, origin: &Origin, log: &Signer, now: Now
     Ok(())
 }
 
-fn newest_epoch_key(state: &Path, node: &Node, incarnation: u32) -> Result<Signer, StoreError> {
+/// Erases the keys of earlier ledgers: the newest of them has signed this one's first epoch, and signs no more.
+fn erase_before(state: &Path, incarnation: u32) -> Result<(), StoreError> {
+    for earlier in 1..incarnation {
+        for epoch in epoch_keys(state, earlier)? {
+            key::erase(&KeyPaths::new(state).epoch(earlier, epoch))?;
+        }
+    }
+    Ok(())
+}
+
+/// Numbers of the epochs of a ledger whose private key is on the disk.
+fn epoch_keys(state: &Path, incarnation: u32) -> Result<Vec<u32>, StoreError> {
     let folder = state.join("keys");
     let io = |source| StoreError::Io { doing: "list", path: folder.clone(), source };
     let prefix = format!("{incarnation:04}-e");
-    let mut newest = None;
+    let mut epochs: Vec<u32> = Vec::new();
     for entry in fs::read_dir(&folder).map_err(io)? {
         let name = entry.map_err(io)?.file_name();
-        let epoch = name.to_str().and_then(|name| name.strip_prefix(&prefix)).and_then(|epoch| epoch.parse().ok());
-        newest = newest.max(epoch);
+        let epoch = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u32>().ok());
+        epochs.extend(epoch);
     }
-    let epoch: u32 = newest.ok_or_else(|| StoreError::Keys {
+    Ok(epochs)
+}
+
+/// The newest key of a ledger that is on the disk and has a note beside the segments.
+fn newest_epoch_key(state: &Path, node: &Node, incarnation: u32) -> Result<Signer, StoreError> {
+    let noted: Vec<u32> = key::read_epochs(state, incarnation)?.iter().map(|note| note.epoch.epoch).collect();
+    let newest = epoch_keys(state, incarnation)?.into_iter().filter(|epoch| noted.contains(epoch)).max();
+    let epoch = newest.ok_or_else(|| StoreError::Keys {
         detail: format!("no epoch key of {}/{incarnation:04} has survived to sign the next ledger's", node.name),
     })?;
     Ok(Signer::load(&KeyPaths::new(state).epoch(incarnation, epoch))?)
@@ -496,11 +613,6 @@ impl OpenOptions {
     fn seal(&self) -> SealInput {
         SealInput { clock: self.clock, binary: self.binary, config: self.config, ..SealInput::default() }
     }
-}
-
-/// SHA-256 of a checkpoint note: what the next seal holds.
-pub(super) fn note_hash(signed: &SignedCheckpoint) -> merkle::Hash {
-    sha256(signed.to_string().as_bytes())
 }
 
 impl Limits {

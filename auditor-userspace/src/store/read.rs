@@ -2,6 +2,7 @@
 //! the files.
 
 use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,6 +16,7 @@ use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableTable as _, Tabl
 use super::schema::{CHECKPOINTS, ROWS, segment_path};
 use super::snapshot::Snapshot;
 use super::{StoreError, segment};
+use crate::chain::Link;
 
 /// Memory that a closed segment's page cache may take.
 const CACHE: usize = 8 << 20;
@@ -54,11 +56,19 @@ pub(super) struct Active {
 }
 
 /// What the writer shares with readers.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
     pub(super) active: RwLock<Active>,
     pub(super) checkpoint: Mutex<Option<SignedCheckpoint>>,
+    /// Segments that are written no more, as readers have opened them. The writer drops those that it removes, so that
+    /// the disk has their room at once.
+    pub(super) closed: Mutex<BTreeMap<u64, Arc<ReadOnlyDatabase>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shared({})", self.folder.display())
+    }
 }
 
 /// Where a reader finds the newest segment.
@@ -70,37 +80,21 @@ enum Source {
     Files(PathBuf),
 }
 
-/// A window on the records that are durable. Cheap to clone; each clone keeps closed segments open for itself.
+/// A window on the records that are durable.
+#[derive(Clone, Debug)]
 pub struct Reader {
     source: Source,
-    closed: BTreeMap<u64, ReadOnlyDatabase>,
-}
-
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Reader({:?})", self.source)
-    }
-}
-
-impl Clone for Reader {
-    fn clone(&self) -> Self {
-        Self::new(self.source.clone())
-    }
 }
 
 impl Reader {
-    fn new(source: Source) -> Self {
-        Self { source, closed: BTreeMap::new() }
-    }
-
     pub(super) fn beside(shared: Arc<Shared>) -> Self {
-        Self::new(Source::Writer(shared))
+        Self { source: Source::Writer(shared) }
     }
 
     /// A window on the files of a ledger's folder: without a lock, whether a daemon writes them or not.
     #[must_use]
     pub fn on_files(folder: &Path) -> Self {
-        Self::new(Source::Files(folder.to_owned()))
+        Self { source: Source::Files(folder.to_owned()) }
     }
 
     fn folder(&self) -> &Path {
@@ -113,14 +107,12 @@ impl Reader {
     /// Up to `limit` records, from number `from` on, in ascending order. Fewer mean that there are no more.
     pub fn range(&mut self, from: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
-        let firsts = segment::list(self.folder())?;
-        let begin = firsts.partition_point(|first| *first <= from).saturating_sub(1);
-        for first in firsts.get(begin..).unwrap_or_default() {
+        for (first, end) in self.stretches()?.into_iter().filter(|(_, end)| *end > from) {
             let wanted = limit - records.len();
             if wanted == 0 {
                 break;
             }
-            records.extend(self.in_segment(*first, |txn, path| rows(txn, path, from.., wanted, false))?);
+            records.extend(self.in_segment(first, |txn, path| rows(txn, path, from..end.max(from), wanted, false))?);
         }
         Ok(records)
     }
@@ -128,14 +120,66 @@ impl Reader {
     /// Up to `limit` records before number `before`, newest first.
     pub fn newest(&mut self, before: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
-        for first in segment::list(self.folder())?.iter().rev().filter(|first| **first < before) {
+        for (first, end) in self.stretches()?.into_iter().rev().filter(|(first, _)| *first < before) {
             let wanted = limit - records.len();
             if wanted == 0 {
                 break;
             }
-            records.extend(self.in_segment(*first, |txn, path| rows(txn, path, ..before, wanted, true))?);
+            records.extend(self.in_segment(first, |txn, path| rows(txn, path, first..before.min(end), wanted, true))?);
         }
         Ok(records)
+    }
+
+    /// What each segment is read for: from its own first record to the next segment's.
+    fn stretches(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let firsts = segment::list(self.folder())?;
+        let ends = firsts.iter().skip(1).copied().chain([u64::MAX]);
+        Ok(firsts.iter().copied().zip(ends).collect())
+    }
+
+    /// Rows as they are stored.
+    pub(super) fn links(&mut self, range: Range<u64>) -> Result<Vec<Link>, StoreError> {
+        let mut links = Vec::new();
+        for (first, end) in self.stretches()? {
+            let part = range.start.max(first)..range.end.min(end);
+            if part.is_empty() {
+                continue;
+            }
+            links.extend(self.in_segment(first, |txn, path| {
+                let redb = |error: redb::Error| StoreError::of_redb(path, error);
+                let table = txn.open_table(ROWS).map_err(|error| redb(error.into()))?;
+                let mut found = Vec::new();
+                for row in table.range(part.clone()).map_err(|error| redb(error.into()))? {
+                    let (seq, row) = row.map_err(|error| redb(error.into()))?;
+                    found.push(Link { seq: seq.value(), row: row.value().to_vec() });
+                }
+                Ok(found)
+            })?);
+        }
+        Ok(links)
+    }
+
+    /// Checkpoint notes of these sizes.
+    pub(super) fn notes(&mut self, sizes: RangeInclusive<u64>) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let mut notes = Vec::new();
+        for (first, end) in self.stretches()? {
+            // A checkpoint belongs to the segment of the SEAL before it.
+            let part = *sizes.start().max(&first.saturating_add(1))..=*sizes.end().min(&end);
+            if part.is_empty() {
+                continue;
+            }
+            notes.extend(self.in_segment(first, |txn, path| {
+                let redb = |error: redb::Error| StoreError::of_redb(path, error);
+                let table = txn.open_table(CHECKPOINTS).map_err(|error| redb(error.into()))?;
+                let mut found = Vec::new();
+                for note in table.range(part.clone()).map_err(|error| redb(error.into()))? {
+                    let (size, note) = note.map_err(|error| redb(error.into()))?;
+                    found.push((size.value(), note.value().to_vec()));
+                }
+                Ok(found)
+            })?);
+        }
+        Ok(notes)
     }
 
     /// One record.
@@ -191,8 +235,11 @@ impl Reader {
                 return read(&begin(db, &path)?, &path);
             }
         }
-        if let Some(db) = self.closed.get(&first) {
-            return read(&begin(db, &path)?, &path);
+        if let Source::Writer(shared) = &self.source {
+            let kept = shared.closed.lock().unwrap_or_else(PoisonError::into_inner).get(&first).cloned();
+            if let Some(db) = kept {
+                return read(&begin(&*db, &path)?, &path);
+            }
         }
         let mut attempt = 0;
         loop {
@@ -205,8 +252,9 @@ impl Reader {
             match outcome {
                 Ok((value, db)) => {
                     // Nobody writes a segment that was closed, except to go on with the newest one.
-                    if !snapshot.is_unclean() && matches!(self.source, Source::Writer(_)) {
-                        self.closed.insert(first, db);
+                    if let (Source::Writer(shared), false) = (&self.source, snapshot.is_unclean()) {
+                        let mut closed = shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
+                        closed.insert(first, Arc::new(db));
                     }
                     return Ok(value);
                 }
@@ -223,7 +271,7 @@ impl Reader {
 }
 
 /// redb can panic on a page that is not what it wrote; to a reader that is one more way of being unreadable.
-fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(StoreError::Corrupt { path: path.to_owned(), detail: "a page is not what was written".to_owned() })
     })

@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use auditor_common::merkle::{CompactRange, Complete, Hash};
+use auditor_common::body::StreamEnd;
+use auditor_common::merkle::{CompactRange, Complete};
+use auditor_common::stream::StreamTable;
 use redb::TableDefinition;
+
+use crate::chain::Edge;
 
 /// The layout that this file describes. A segment of a newer one is refused by name.
 pub const STORE_SCHEMA: u32 = 1;
@@ -16,6 +20,8 @@ pub const TILES: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("tiles")
 pub const CHECKPOINTS: TableDefinition<u64, &[u8]> = TableDefinition::new("ckpt");
 /// Epoch → epoch note, for epochs that began in this segment. Epoch 0 is in the file `epochs`.
 pub const EPOCHS: TableDefinition<u32, &[u8]> = TableDefinition::new("epochs");
+/// Instance → its stream's key, 16 bytes.
+pub const STREAMS: TableDefinition<&str, &[u8; 16]> = TableDefinition::new("streams");
 /// Single values, by name.
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -27,6 +33,10 @@ pub const META_ORIGIN: &str = "origin";
 pub const META_START: &str = "start";
 /// [`META`]: the end of the chain at the newest checkpoint: see [`Edge`].
 pub const META_SEALED: &str = "sealed";
+/// [`META`]: the end of the chain at the last multiple of 256 before that.
+pub const META_ALIGNED: &str = "aligned";
+/// [`META`]: the policy in force: `seq` of its record, 8 bytes, and its body.
+pub const META_POLICY: &str = "policy";
 
 /// Key of a complete subtree in [`TILES`].
 #[must_use]
@@ -34,22 +44,22 @@ pub const fn tile_key(complete: &Complete) -> u64 {
     (complete.level as u64) << 56 | complete.index
 }
 
-/// The end of the chain at some size: `size u64 ‖ prev ‖ hashes of the compact range`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edge {
-    /// Leaf hash of the last record.
-    pub prev: Hash,
-    /// The right edge of the tree.
-    pub range: CompactRange,
-}
-
+/// An edge is `size u64 ‖ prev ‖ hashes of the compact range ‖ stream table`, where a line of the table is
+/// `tag ‖ last n u64 ‖ last seq u64`.
 impl Edge {
     /// Its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = self.range.size().to_be_bytes().to_vec();
         out.extend_from_slice(&self.prev);
-        self.range.hashes().iter().for_each(|hash| out.extend_from_slice(hash));
+        for hash in self.range.hashes() {
+            out.extend_from_slice(hash);
+        }
+        for end in self.streams.ends() {
+            out.extend_from_slice(&end.tag);
+            out.extend_from_slice(&end.last_n.to_be_bytes());
+            out.extend_from_slice(&end.last_seq.to_be_bytes());
+        }
         out
     }
 
@@ -58,13 +68,24 @@ impl Edge {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (size, rest) = bytes.split_first_chunk::<8>()?;
         let (prev, rest) = rest.split_first_chunk::<32>()?;
-        let (hashes, trailing) = rest.as_chunks::<32>();
+        let size = u64::from_be_bytes(*size);
+        let (lines, trailing) = rest.as_chunks::<32>();
+        let (hashes, lines) = lines.split_at_checked(size.count_ones() as usize)?;
         if !trailing.is_empty() {
             return None;
         }
-        let range = CompactRange::from_parts(u64::from_be_bytes(*size), hashes.to_vec())?;
-        Some(Self { prev: *prev, range })
+        let ends: Vec<StreamEnd> = lines.iter().map(stream_end).collect();
+        Some(Self {
+            prev: *prev,
+            range: CompactRange::from_parts(size, hashes.to_vec())?,
+            streams: StreamTable::from_ends(&ends)?,
+        })
     }
+}
+
+fn stream_end(line: &[u8; 32]) -> StreamEnd {
+    let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| line[at + i]));
+    StreamEnd { tag: std::array::from_fn(|i| line[i]), last_n: number(16), last_seq: number(24) }
 }
 
 /// Folder of a ledger within the state folder.

@@ -3,15 +3,19 @@
 use std::fs;
 use std::path::Path;
 
+use auditor_common::body::{Body, Policy};
 use auditor_common::origin::Origin;
+use auditor_common::record::EntryType;
 use redb::{Database, ReadableDatabase as _, TableError};
 
 use super::StoreError;
+use super::disk::{Disk, Ordered};
 use super::schema::{
-    CHECKPOINTS, EPOCHS, Edge, META, META_ORIGIN, META_SCHEMA, META_SEALED, META_START, ROWS, STORE_SCHEMA, TILES,
-    parse_segment_name, segment_path,
+    CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START, ROWS,
+    STORE_SCHEMA, STREAMS, TILES, parse_segment_name, segment_path,
 };
 use super::snapshot::Snapshot;
+use crate::chain::Edge;
 
 /// Memory that a writer's page cache may take.
 const CACHE: usize = 64 << 20;
@@ -32,13 +36,10 @@ pub fn list(folder: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(firsts)
 }
 
-/// Makes the segment that begins where the chain ends now.
-pub(super) fn create(folder: &Path, origin: &Origin, start: &Edge) -> Result<Database, StoreError> {
-    create_with(folder, origin, start, |_, _| Ok(()))
-}
-
-/// The same with a first batch of content. The file gets its name when all of it is durable.
-pub(super) fn create_with(
+/// Makes a segment that begins at this end of the chain, with a first batch of content. The file gets its name when all of
+/// that is durable.
+pub(super) fn create(
+    disk: &dyn Disk,
     folder: &Path,
     origin: &Origin,
     start: &Edge,
@@ -52,7 +53,9 @@ pub(super) fn create_with(
         _ => {}
     }
     let redb = |error: redb::Error| StoreError::of_redb(&path, error);
-    let db = Database::builder().set_cache_size(CACHE).create(&draft).map_err(|error| redb(error.into()))?;
+    let backend = Ordered::new(disk.segment(&draft, true).map_err(|error| redb(error.into()))?);
+    let db = Database::builder().set_cache_size(CACHE).create_with_backend(backend);
+    let db = db.map_err(|error| redb(error.into()))?;
     let prepare = || -> Result<(), redb::Error> {
         let txn = db.begin_write()?;
         {
@@ -61,10 +64,12 @@ pub(super) fn create_with(
             meta.insert(META_ORIGIN, origin.to_string().as_bytes())?;
             meta.insert(META_START, start.to_bytes().as_slice())?;
             meta.insert(META_SEALED, start.to_bytes().as_slice())?;
+            meta.insert(META_ALIGNED, start.to_bytes().as_slice())?;
             txn.open_table(ROWS)?;
             txn.open_table(TILES)?;
             txn.open_table(CHECKPOINTS)?;
             txn.open_table(EPOCHS)?;
+            txn.open_table(STREAMS)?;
         }
         txn.commit()?;
         Ok(())
@@ -93,28 +98,45 @@ pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens a segment to go on writing it. redb repairs what a crash left behind; what it cannot repair is `Corrupt`.
-pub(super) fn open(folder: &Path, first: u64) -> Result<Database, StoreError> {
+pub(super) fn open(disk: &dyn Disk, folder: &Path, first: u64) -> Result<Database, StoreError> {
     let path = segment_path(folder, first);
+    let backend = disk.segment(&path, false).map_err(|error| StoreError::of_redb(&path, error))?;
+    // To redb an empty file is one to begin in; to us it is one that lost everything.
+    if backend.len().map_err(|error| StoreError::of_redb(&path, error))? == 0 {
+        return Err(StoreError::Corrupt { path, detail: "it is empty".to_owned() });
+    }
     Database::builder()
         .set_cache_size(CACHE)
         // A damaged page is found here, as an error, and not later, as an abort.
         .set_check_integrity_on_open(true)
-        .open(&path)
+        .create_with_backend(Ordered::new(backend))
         .map_err(|error| StoreError::of_redb(&path, error))
 }
 
-/// The end of the chain at a segment's newest checkpoint; refuses a newer schema and another ledger's segment.
-pub(super) fn sealed_end(txn: &redb::ReadTransaction, path: &Path, origin: &Origin) -> Result<Edge, StoreError> {
+/// The single values of a segment that its writer goes on from.
+#[derive(Debug)]
+pub(super) struct Values {
+    /// The end of the chain at the newest checkpoint.
+    pub(super) sealed: Edge,
+    /// The same at the last multiple of 256 before that.
+    pub(super) aligned: Edge,
+    /// The policy in force, and the number of its record.
+    pub(super) policy: Option<(u64, Policy)>,
+}
+
+/// Reads the single values of a segment; refuses a newer schema and another ledger's segment.
+pub(super) fn values(txn: &redb::ReadTransaction, path: &Path, origin: &Origin) -> Result<Values, StoreError> {
     let corrupt = |detail: &str| StoreError::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
     let meta = match txn.open_table(META) {
         Ok(meta) => meta,
         Err(TableError::TableDoesNotExist(_)) => return Err(corrupt("it has no values")),
         Err(error) => return Err(StoreError::of_redb(path, error)),
     };
-    let get = |name: &str| -> Result<Vec<u8>, StoreError> {
+    let find = |name: &str| -> Result<Option<Vec<u8>>, StoreError> {
         let value = meta.get(name).map_err(|error| StoreError::of_redb(path, error))?;
-        value.map(|value| value.value().to_vec()).ok_or_else(|| corrupt(&format!("it has no value \"{name}\"")))
+        Ok(value.map(|value| value.value().to_vec()))
     };
+    let get = |name: &str| find(name)?.ok_or_else(|| corrupt(&format!("it has no value \"{name}\"")));
     let schema =
         get(META_SCHEMA)?.try_into().map(u32::from_be_bytes).map_err(|_| corrupt("its schema is no number"))?;
     if schema > STORE_SCHEMA {
@@ -123,7 +145,20 @@ pub(super) fn sealed_end(txn: &redb::ReadTransaction, path: &Path, origin: &Orig
     if get(META_ORIGIN)? != origin.to_string().as_bytes() {
         return Err(corrupt("it belongs to another ledger"));
     }
-    Edge::parse(&get(META_SEALED)?).ok_or_else(|| corrupt("its end is damaged"))
+    let edge = |name: &str| Edge::parse(&get(name)?).ok_or_else(|| corrupt("an end of the chain is damaged"));
+    let policy = match find(META_POLICY)? {
+        Some(value) => Some(policy(&value).ok_or_else(|| corrupt("its policy is damaged"))?),
+        None => None,
+    };
+    Ok(Values { sealed: edge(META_SEALED)?, aligned: edge(META_ALIGNED)?, policy })
+}
+
+fn policy(value: &[u8]) -> Option<(u64, Policy)> {
+    let (seq, body) = value.split_first_chunk::<8>()?;
+    match Body::decode(EntryType::Policy, 0, body) {
+        Ok(Body::Policy(policy)) => Some((u64::from_be_bytes(*seq), policy)),
+        _ => None,
+    }
 }
 
 /// Makes the names in a folder durable.

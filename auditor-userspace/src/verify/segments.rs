@@ -1,23 +1,25 @@
 //! Rows and checkpoints out of the segment files, in their order, into the verifier.
 
 use std::path::Path;
+use std::time::Duration;
 
 use auditor_common::epoch::SignedEpoch;
 use auditor_common::verify::{Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableDefinition, TableError};
 
 use super::{Progress, VerifyError};
+use crate::chain::Edge;
 use crate::key;
-use crate::store::schema::{
-    CHECKPOINTS, EPOCHS, Edge, META, META_SCHEMA, META_START, ROWS, STORE_SCHEMA, segment_path,
-};
+use crate::store::schema::{CHECKPOINTS, EPOCHS, META, META_SCHEMA, META_START, ROWS, STORE_SCHEMA, segment_path};
 use crate::store::snapshot::Snapshot;
 use crate::store::{StoreError, list_segments};
 
 /// Memory for pages: what is read once need not be kept.
 const CACHE: usize = 8 << 20;
 /// How often the newest segment is read again when the daemon has gone on while it was read.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
+/// Waited before that, and longer each time.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Records between two words about progress.
 const STRIDE: u64 = 65_536;
 
@@ -84,8 +86,8 @@ pub(super) fn read(
     for (at, first) in firsts.iter().enumerate() {
         let path = segment_path(folder, *first);
         progress(Progress::Segment { path: path.clone(), first: *first });
-        let is_newest = at + 1 == firsts.len();
-        match segment(&path, verifier.clone(), is_newest, progress) {
+        let end = firsts.get(at + 1).copied();
+        match segment(&path, verifier.clone(), end, progress) {
             Ok(after) => verifier = *after,
             Err(Failed { verifier: mut failed, stop: Stop::Finding(finding) }) => {
                 failed.give_up(finding);
@@ -140,7 +142,7 @@ fn start(path: &Path, first: u64) -> Result<Start, Stop> {
         let meta = table(&txn, path, META)?.ok_or_else(corrupt)?;
         let start = meta.get(META_START).map_err(|error| StoreError::of_redb(path, error))?;
         let edge = start.and_then(|start| Edge::parse(start.value())).ok_or_else(corrupt)?;
-        if edge.range.size() == first { Ok(Start { range: edge.range }) } else { Err(corrupt()) }
+        if edge.range.size() == first { Ok(Start { range: edge.range, streams: edge.streams }) } else { Err(corrupt()) }
     };
     read().map_err(|error| Stop::of(path, error))
 }
@@ -150,24 +152,24 @@ fn start(path: &Path, first: u64) -> Result<Start, Stop> {
 fn segment(
     path: &Path,
     before: Verifier,
-    is_newest: bool,
+    end: Option<u64>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
+    for attempt in 1..=ATTEMPTS {
         let snapshot = match Snapshot::take(path) {
             Ok(snapshot) => snapshot,
             Err(error) => return Err(Failed { verifier: Box::new(before), stop: Stop::of(path, error) }),
         };
-        let failed = match state(&snapshot, path, before.clone(), is_newest, progress) {
+        let failed = match state(&snapshot, path, before.clone(), end, progress) {
             Ok(verifier) => return Ok(verifier),
             Err(failed) => failed,
         };
-        if !is_newest {
+        if end.is_some() {
             return Err(failed);
         }
-        if attempt < ATTEMPTS && !snapshot.is_current() {
+        // What was found in a state that the daemon has left behind meanwhile counts for nothing.
+        if !snapshot.is_current() {
+            std::thread::sleep(PAUSE * attempt);
             continue;
         }
         // A commit that a power cut tore was not acknowledged: redb, when it opens such a file, goes back to the one
@@ -178,9 +180,15 @@ fn segment(
         let repaired = snapshot
             .repaired(CACHE)
             .map_err(|error| Stop::of(path, error))
-            .and_then(|db| read_state(&db, path, Box::new(before), is_newest, progress).map_err(|failed| failed.stop));
-        return repaired.map_err(|_| failed);
+            .and_then(|db| read_state(&db, path, Box::new(before.clone()), end, progress).map_err(|it| it.stop));
+        match repaired {
+            Ok(verifier) => return Ok(verifier),
+            Err(_) if snapshot.is_current() => return Err(failed),
+            Err(_) => {}
+        }
     }
+    let moving = VerifyError::Moving { path: path.to_owned() };
+    Err(Failed { verifier: Box::new(before), stop: Stop::Io(moving) })
 }
 
 /// Reads one committed state of a segment.
@@ -188,12 +196,12 @@ fn state(
     snapshot: &Snapshot,
     path: &Path,
     verifier: Verifier,
-    is_newest: bool,
+    end: Option<u64>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
     let verifier = Box::new(verifier);
     match snapshot.open(CACHE) {
-        Ok(db) => read_state(&db, path, verifier, is_newest, progress),
+        Ok(db) => read_state(&db, path, verifier, end, progress),
         Err(error) => Err(Failed { verifier, stop: Stop::of(path, error) }),
     }
 }
@@ -202,12 +210,12 @@ fn read_state(
     db: &impl ReadableDatabase,
     path: &Path,
     mut verifier: Box<Verifier>,
-    is_newest: bool,
+    end: Option<u64>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
-    match rows(db, path, &mut verifier, progress) {
+    match rows(db, path, &mut verifier, end, progress) {
         // The end of the newest segment is the end of the ledger: whether it fits belongs to this state.
-        Ok(()) if is_newest => match verifier.clone().finish().finding {
+        Ok(()) if end.is_none() => match verifier.clone().finish().finding {
             Some(finding) => Err(Failed { verifier, stop: Stop::Finding(finding) }),
             None => Ok(verifier),
         },
@@ -220,14 +228,17 @@ fn rows(
     db: &impl ReadableDatabase,
     path: &Path,
     verifier: &mut Verifier,
+    end: Option<u64>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Stop> {
+    // The next segment begins with a few records of this one: they are read there.
+    let end = end.unwrap_or(u64::MAX);
     let redb = |error: redb::Error| Stop::of(path, StoreError::of_redb(path, error));
     let txn = db.begin_read().map_err(|error| redb(error.into()))?;
     known_schema(&txn, path).map_err(|error| Stop::of(path, error))?;
     let notes = table(&txn, path, CHECKPOINTS).map_err(|error| Stop::of(path, error))?;
     let mut notes = match &notes {
-        Some(notes) => Some(notes.iter().map_err(|error| redb(error.into()))?),
+        Some(notes) => Some(notes.range(..=end).map_err(|error| redb(error.into()))?),
         None => None,
     };
     let mut next_note = || match notes.as_mut().and_then(Iterator::next) {
@@ -238,7 +249,7 @@ fn rows(
     let mut note = next_note()?;
     let rows = table(&txn, path, ROWS).map_err(|error| Stop::of(path, error))?;
     if let Some(rows) = rows {
-        for row in rows.iter().map_err(|error| redb(error.into()))? {
+        for row in rows.range(..end).map_err(|error| redb(error.into()))? {
             let (key, bytes) = row.map_err(|error| redb(error.into()))?;
             verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
             while let Some((size, bytes)) = note.take_if(|(size, _)| *size <= verifier.next()) {

@@ -279,6 +279,7 @@ def table(**keys):
 u64, u32, u16, u8 = uint(), uint(high=2**32 - 1), uint(high=2**16 - 1), uint(high=255)
 digest = octets(32)
 lost = array(exactly(u64, u64))
+actor = exactly(uint(1, 2), u32)
 
 process = table(
     tgid=(1, u32),
@@ -375,6 +376,15 @@ BODIES = {
         until_wall_ns=(4, maybe(u64)),
         detail=(5, text),
     ),
+    (LOSS, 1): table(
+        instance=(1, text),
+        from_wall_ns=(2, u64),
+        until_wall_ns=(3, u64),
+        flows=(4, u64),
+        calls=(5, u64),
+        sent=(6, u64),
+        received=(7, u64),
+    ),
     (RUN, 1): table(
         version=(1, text),
         kernel=(2, text),
@@ -388,6 +398,9 @@ BODIES = {
     (RUN, 2): table(reason=(1, text)),
     (RUN, 3): table(record=(1, u64), actor=(2, text), note=(3, text)),
     (RUN, 4): table(size=(1, u64), exit=(2, u8), summary=(3, text)),
+    (RUN, 5): table(
+        protocol=(1, u16), remote_address=(2, address), remote_port=(3, u16), flows=(4, u64), configured=(5, boolean)
+    ),
     (ROTATE, 0): table(epoch=(1, u32), key=(2, digest), reason=(3, text)),
     (PRUNE, 0): table(
         min_index=(1, u64),
@@ -402,6 +415,19 @@ BODIES = {
         streams=(10, array(exactly(octets(16), u64, u64))),
     ),
     (POLICY, 0): table(keep_ns=(1, u64), max_bytes=(2, u64), min_ns=(3, u64), actor=(4, text)),
+    (POLICY, 1): table(
+        number=(1, u64),
+        step=(2, uint(1, 6)),
+        instance=(3, text),
+        actor=(4, actor),
+        setting=(5, text),
+        value=(6, text),
+        effect=(7, uint(0, 2)),
+        reason=(8, text),
+    ),
+    (POLICY, 2): table(
+        instance=(1, text), reason=(2, text), subject=(3, text), text=(4, text), before_seq=(5, u64), actor=(6, actor)
+    ),
     (CLOCK, 0): table(before_wall_ns=(1, u64), after_wall_ns=(2, u64)),
     (EXPORT, 0): table(
         id=(1, octets(16)),

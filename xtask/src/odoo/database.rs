@@ -30,16 +30,19 @@ pub fn make_template(installation: &Installation) -> Result<()> {
     keep_as(installation, fresh, TEMPLATE)
 }
 
+/// How many templates of other sources are kept: another checkout on this machine may be using them.
+const TEMPLATES_KEPT: usize = 8;
+
 /// The template that has `addons` installed besides; its name is a key of their sources, so an edited addon gets a new
-/// one, and the old one is dropped.
+/// one, and the oldest ones are dropped.
 pub fn template_with(installation: &Installation, addons: &Addons) -> Result<String> {
     let name = format!("tpl_audit_{}", addons.key());
     let _lock = installation.lock("template")?;
     if exists(installation, &name)? {
         return Ok(name);
     }
-    for old in names_like(installation, "tpl_audit_%")? {
-        remove(installation, &old)?;
+    for old in names_like(installation, "tpl_audit_%")?.iter().skip(TEMPLATES_KEPT) {
+        remove(installation, old)?;
     }
     say("odoo", &format!("making the template database with {}", addons.names()));
     let fresh = "tpl_audit_new";
@@ -92,8 +95,9 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The newest first.
 fn names_like(installation: &Installation, pattern: &str) -> Result<Vec<String>> {
-    let statement = format!("select datname from pg_database where datname like '{pattern}'");
+    let statement = format!("select datname from pg_database where datname like '{pattern}' order by oid desc");
     let rows = Cluster::new(installation)?.sql("postgres", &statement)?;
     Ok(rows.lines().map(str::to_owned).collect())
 }

@@ -1,9 +1,10 @@
 //! The private PostgreSQL cluster: a Unix socket and nothing else, run by Odoo's account. Databases of the machine are
 //! not touched, not even looked at.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -20,6 +21,9 @@ pub const ROLE: &str = "odoo";
 /// For tests: nothing here has to survive a power cut.
 const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n\
                         max_connections = 200\nmax_wal_size = 256MB\n";
+
+/// This process's part in using the cluster, until it ends.
+static IN_USE: Mutex<Option<File>> = Mutex::new(None);
 
 /// One cluster of PostgreSQL.
 pub struct Cluster<'a> {
@@ -39,8 +43,10 @@ impl<'a> Cluster<'a> {
         self.installation.home.join("run")
     }
 
-    /// Creates the cluster if there is none (or one of another major version), and starts it if it is not running.
+    /// Creates the cluster if there is none (or one of another major version), and starts it if it is not running. It
+    /// is in use by this process from now on.
     pub fn start(&self) -> Result<()> {
+        self.use_it()?;
         let _lock = self.installation.lock("postgres")?;
         if self.is_running() {
             return Ok(());
@@ -66,15 +72,30 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// Stops it unless somebody uses it: another checkout may be at its tests.
+    /// Stops it, unless another process uses it: another checkout may be at its tests.
     pub fn stop_if_idle(&self) -> Result<()> {
-        let others = "select count(*) from pg_stat_activity \
-                      where backend_type = 'client backend' and pid <> pg_backend_pid()";
-        if self.is_running() && self.sql("postgres", others)? == "0" {
+        *IN_USE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.is_running() && self.users()?.try_lock().is_ok() {
             say("odoo", "stopping its PostgreSQL");
             self.stop()?;
         }
         Ok(())
+    }
+
+    fn use_it(&self) -> Result<()> {
+        let mut mine = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if mine.is_none() {
+            let users = self.users()?;
+            users.lock_shared().context("the cluster's users cannot be counted")?;
+            *mine = Some(users);
+        }
+        Ok(())
+    }
+
+    /// A file that every process which uses the cluster has locked, together with the others.
+    fn users(&self) -> Result<File> {
+        let path = self.installation.home.join("postgres.users");
+        File::create(&path).with_context(|| format!("{} cannot be written", path.display()))
     }
 
     /// Whether the server is there.
@@ -143,7 +164,7 @@ impl<'a> Cluster<'a> {
         let statement = self.installation.home.join("run/role.sql");
         fs::write(&statement, format!("create role {ROLE} login createdb\n"))?;
         let status = single
-            .stdin(fs::File::open(&statement)?)
+            .stdin(File::open(&statement)?)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .status()?;

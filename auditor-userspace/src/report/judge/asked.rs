@@ -28,7 +28,7 @@ fn tally(sealed: &Sealed) -> Tally {
 /// The newest decision that switched the recording of an instance on or off.
 fn switched<'a>(scope: &Scope<'a>, instance: &str) -> Option<&'a (Sealed, PolicyRecord)> {
     scope.basis.policies.decisions().rev().find(|(_, record)| {
-        let switches = matches!(record.change(), Some(Change::Auditing(_)));
+        let switches = matches!(Change::of(record), Some(Change::Auditing(_)));
         record.instance == instance && record.step.takes_effect() && switches
     })
 }
@@ -49,7 +49,15 @@ fn switched_off(scope: &Scope<'_>, found: &mut Vec<Reason>) {
             None => " by the host's configuration".to_owned(),
         };
         let tally = decision.map_or(Tally { count: 1, ..Tally::default() }, |(sealed, _)| tally(sealed));
-        let sentence = format!("auditing is switched off{since}; the kernel goes on counting what is not recorded");
+        let unrecorded = scope.basis.rollup.history().unrecorded_between(scope.from_ns, scope.basis.now_ns);
+        let (flows, calls) = unrecorded
+            .filter(|it| it.instance == instance)
+            .fold((0, 0), |(flows, calls), it| (flows + it.flows, calls + it.calls));
+        let counted_only = match (flows, calls) {
+            (0, 0) => "the kernel goes on counting what is not recorded".to_owned(),
+            _ => format!("{} and {} were counted and not recorded", counted(flows, "flow"), counted(calls, "call")),
+        };
+        let sentence = format!("auditing is switched off{since}; {counted_only}");
         let subject = if scope.basis.instance.is_some() { "" } else { instance };
         let filter = Filter { since: None, ..policies(scope) };
         found.push(Reason::new(Severity::Attention, "auditing_off", subject, &tally, sentence, filter));

@@ -9,7 +9,9 @@ use crate::catalogue::OWN_MODULE;
 use crate::destination::Class;
 use crate::report::basis::{DAY_NS, Guarded};
 use crate::report::reason::{Filter, Reason, Severity, counted, times};
+use crate::rollup::history::Went;
 use crate::rollup::row::{Row, Tally};
+use crate::serve::wire;
 
 /// New destinations are told only after an instance has been recorded for this long, nanoseconds.
 pub(in crate::report) const LEARNING_NS: u64 = 7 * DAY_NS;
@@ -97,20 +99,17 @@ fn guarded(scope: &Scope<'_>, found: &mut Vec<Reason>) {
 
 /// The auditor's own traffic: the daemon's sockets, and what is claimed by our own addon.
 fn self_egress(scope: &Scope<'_>, found: &mut Vec<Reason>) {
-    for egress in scope.basis.host.egress.iter().filter(|egress| !egress.configured && egress.tally.count > 0) {
-        let sentence = format!(
-            "the auditor itself sent {} to {}, which nobody configured",
-            times(egress.tally.count),
-            egress.endpoint
-        );
-        found.push(Reason::new(
-            Severity::Alarm,
-            "self_egress",
-            &egress.endpoint,
-            &egress.tally,
-            sentence,
-            scope.filter(),
-        ));
+    let mut by_endpoint: BTreeMap<String, Tally> = BTreeMap::new();
+    let went = scope.basis.rollup.history().egress_between(scope.from_ns, scope.basis.now_ns);
+    for Went { wall_ns, seq, egress } in went.filter(|went| !went.egress.configured) {
+        let endpoint = wire::socket_address(&egress.remote);
+        by_endpoint.entry(endpoint).or_default().add(egress.flows, *wall_ns, *seq);
+    }
+    for (endpoint, tally) in by_endpoint {
+        let count = times(tally.count);
+        let sentence = format!("the auditor itself sent {count} to {endpoint}, which nobody configured");
+        let filter = Filter { kind: Some("run".into()), instance: None, ..scope.records(&tally) };
+        found.push(Reason::new(Severity::Alarm, "self_egress", &endpoint, &tally, sentence, filter));
     }
     let by_addon = group(scope, |row| {
         let elsewhere = !matches!(row.about.class, Some(Class::Own | Class::Configured) | None);

@@ -10,7 +10,6 @@
 //!   ask odoo|host|INSTANCE JSON      a change
 //!   accept N, deny N                 the host's answer
 //!   ack REASON SUBJECT|- host|odoo   an acknowledgement
-//!   egress ENDPOINT N [configured]   the auditor's own traffic
 //!   guard WHAT [instance=I]          something that no ordinary Odoo does
 //!   limits lines=N contacts=N        bounds of the sums
 //!   tier, root_key                   notes about the host
@@ -30,7 +29,7 @@ use crate::destination::facts::{Configured, Facts};
 use crate::policy::Policies;
 use crate::policy::change::Change;
 use crate::policy::record::{AckRecord, Actor, Sealed};
-use crate::report::basis::{Basis, DAY_NS, Egress, Guard, Guarded, Host};
+use crate::report::basis::{Basis, DAY_NS, Guard, Guarded, Host};
 use crate::report::{Report, report};
 use crate::rollup::Limits;
 use crate::rollup::row::Tally;
@@ -116,11 +115,6 @@ impl Stage {
                 self.own_catalogue();
             }
             "ack" => self.acknowledge(&words),
-            "egress" => {
-                let tally = Tally { count: words.at(2).parse().expect("a number"), ..self.once() };
-                let configured = words.has("configured");
-                self.host.egress.push(Egress { endpoint: words.at(1).into(), configured, tally });
-            }
             "guard" => {
                 let what = Guarded::ALL.into_iter().find(|what| what.word() == words.at(1)).expect("a guard's word");
                 let instance = words.value("instance").unwrap_or(INSTANCE).to_owned();

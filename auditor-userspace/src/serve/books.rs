@@ -1,0 +1,146 @@
+//! The books: sums over the records and what explains them, kept up to date on a thread of its own.
+//!
+//! The recording thread is never waited for and never kept waiting: it says how many records are durable, and this
+//! thread reads them as any other reader does. At the start the books are written anew from all records that are kept.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
+
+use auditor_common::body::Body;
+use tokio::sync::watch;
+
+use super::Records;
+use super::wire::Head;
+use crate::catalogue::Catalogue;
+use crate::destination::Knowledge;
+use crate::policy::Policies;
+use crate::policy::record::{PolicyRecord, Sealed};
+use crate::report::basis::{Basis, Host};
+use crate::report::code::{Codes, Issued};
+use crate::report::reason::Moment;
+use crate::report::{Report, report};
+use crate::rollup::{Beside, Limits, Rollup};
+
+/// How many records are read from the store at once. Whoever asks waits no longer than for these.
+const PAGE: usize = 512;
+
+/// Everything that a report is made of.
+#[derive(Clone, Debug)]
+pub struct Books {
+    /// Sums over the records.
+    pub rollup: Rollup,
+    /// What explains them.
+    pub knowledge: Knowledge,
+    /// What was asked for, decided and acknowledged.
+    pub policies: Policies,
+    /// What the host says of itself.
+    pub host: Host,
+    /// Codes that were given out.
+    pub codes: Codes,
+}
+
+impl Books {
+    /// Books without an entry.
+    #[must_use]
+    pub fn new(catalogue: Catalogue, policies: Policies, host: Host) -> Self {
+        let knowledge = Knowledge { catalogue, ..Knowledge::default() };
+        Self { rollup: Rollup::new(Limits::default()), knowledge, policies, host, codes: Codes::default() }
+    }
+
+    /// The report of one instance, or of all of them; its code is remembered.
+    pub fn report(&mut self, instance: Option<&str>, window_ns: u64, now_ns: u64, checkpoint: Option<&str>) -> Report {
+        let report = report(&Basis {
+            instance,
+            now_ns,
+            window_ns,
+            rollup: &self.rollup,
+            knowledge: &self.knowledge,
+            policies: &self.policies,
+            host: &self.host,
+            checkpoint,
+        });
+        self.codes.issue(Issued {
+            code: report.code.clone(),
+            instance: report.instance.clone(),
+            verdict: report.verdict,
+            at: Moment(now_ns),
+            size: report.checkpoint_size.unwrap_or(0),
+        });
+        report
+    }
+
+    /// Something was asked for and decided: the instance's own catalogue may be another one from here on.
+    fn decided(&mut self, sealed: Sealed, record: &PolicyRecord) {
+        self.policies.apply(sealed, record);
+        let own = self.policies.catalogue(&record.instance, &self.knowledge.catalogue);
+        self.knowledge.instances.entry(record.instance.clone()).or_default().1 = own;
+    }
+
+    /// Takes up to a page of records into the books; how many there were.
+    fn take(&mut self, page: &[(Head, Body)]) {
+        for (head, body) in page {
+            self.rollup.apply(head, body, Beside::default(), &self.knowledge);
+            let sealed = Sealed { seq: head.seq, wall_ns: head.wall_ns };
+            match body {
+                Body::Decision(record) => self.decided(sealed, record),
+                Body::Acknowledged(record) => self.policies.acknowledged(sealed, record),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The books, for the thread that writes them and for those that look.
+#[derive(Clone, Debug)]
+pub struct Shelf(Arc<RwLock<Books>>);
+
+impl Shelf {
+    /// Puts books where everybody finds them.
+    #[must_use]
+    pub fn new(books: Books) -> Self {
+        Self(Arc::new(RwLock::new(books)))
+    }
+
+    /// To look something up.
+    pub fn read(&self) -> RwLockReadGuard<'_, Books> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To write something down.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Books> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the books until the recording ends, on a thread of its own.
+pub fn keep<R: Records>(
+    shelf: Shelf,
+    mut records: R,
+    mut committed: watch::Receiver<u64>,
+) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    std::thread::Builder::new().name("books".into()).spawn(move || {
+        loop {
+            committed.borrow_and_update();
+            if let Err(error) = catch_up(&shelf, &mut records) {
+                tracing::error!("the books cannot be kept, so there is no report: {error:#}");
+                return;
+            }
+            if runtime.block_on(committed.changed()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Takes in all records that are durable.
+fn catch_up<R: Records>(shelf: &Shelf, records: &mut R) -> anyhow::Result<()> {
+    loop {
+        let from = shelf.read().rollup.size();
+        let page = records.range(from, PAGE)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        shelf.write().take(&page);
+    }
+}

@@ -1,0 +1,163 @@
+//! Epochs: each key signs for an hour, names the next, and is erased. Before it signs for the last time, what the disk has
+//! of its epoch is read again and hashed again: a bit that flipped on the way there is found while it can be named.
+
+use std::path::Path;
+
+use auditor_common::body::{Body, Rotate};
+use auditor_common::epoch::EpochNote;
+use auditor_common::merkle::Hash;
+use auditor_common::record::Row;
+use redb::ReadableDatabase as _;
+
+use super::schema::{ROWS, segment_path};
+use super::snapshot::Snapshot;
+use super::{Store, StoreError, read, retain, segment};
+use crate::chain::{Chain, Now};
+use crate::key::{self, KeyPaths, Keys, Signer};
+
+/// How many rows are read again after each seal, so that few are left at the end of the epoch.
+const RECHECK_ROWS: u64 = 32_768;
+const CACHE: usize = 1 << 20;
+
+/// The epoch that begins after the seal.
+pub(super) struct NextEpoch {
+    pub(super) number: u32,
+    key: Signer,
+}
+
+impl NextEpoch {
+    /// The note that says so, signed by the key before it and by the log's.
+    pub(super) fn note(&self, keys: &Keys, chain: &Chain, now: Now) -> String {
+        let note = EpochNote {
+            origin: keys.origin.clone(),
+            epoch: self.number,
+            start: chain.size(),
+            root: chain.end().range.root(),
+            key: self.key.verifier().clone(),
+            not_before: now.wall_ns / 1_000_000_000,
+        };
+        key::sign_epoch(&note, &keys.epoch, &keys.log)
+    }
+}
+
+impl Store {
+    /// Makes the next epoch's key, durably, and appends the ROTATE that names it. A key whose note never became durable is
+    /// erased at the next start.
+    pub(super) fn next_epoch(&mut self, reason: &str, now: Now) -> Result<NextEpoch, StoreError> {
+        self.recheck.run(&self.shared.folder, self.durable, u64::MAX)?;
+        let number = self.keys.number + 1;
+        let path = KeyPaths::new(&self.state).epoch(self.keys.origin.incarnation(), number);
+        key::erase(&path)?;
+        let key = Signer::generate(&self.keys.origin.epoch_name(number))?;
+        key.save(&path)?;
+        let rotate = Rotate { epoch: number, key: *key.verifier().public(), reason: reason.to_owned() };
+        self.append(&Body::Rotate(rotate), now)?;
+        Ok(NextEpoch { number, key })
+    }
+
+    /// From now on the new key signs. Its note is durable; it is copied to where it outlives its segment.
+    pub(super) fn begin_epoch(&mut self, next: NextEpoch, note: &str, now: Now) -> Result<(), StoreError> {
+        let paths = KeyPaths::new(&self.state);
+        let incarnation = self.keys.origin.incarnation();
+        keep_note(&paths.epochs(incarnation), note)?;
+        key::erase(&paths.epoch(incarnation, self.keys.number))?;
+        self.keys.epoch = next.key;
+        self.keys.number = next.number;
+        self.chain.begin_epoch(next.number);
+        self.epoch_boot_ns = now.boot_ns;
+        Ok(())
+    }
+
+    /// Reads some of what was sealed again.
+    pub(super) fn recheck_some(&mut self) -> Result<(), StoreError> {
+        self.recheck.run(&self.shared.folder, self.durable, RECHECK_ROWS)
+    }
+}
+
+/// Adds a note to the file of notes, which is there whole at every moment.
+pub(super) fn keep_note(path: &Path, note: &str) -> Result<(), StoreError> {
+    let mut notes = key::read_small(path, 64 << 20)?;
+    notes.extend_from_slice(note.as_bytes());
+    Ok(key::publish(path, &notes)?)
+}
+
+fn missing(folder: &Path, seq: u64) -> StoreError {
+    StoreError::Corrupt { path: folder.to_owned(), detail: format!("record {seq} is missing") }
+}
+
+/// How far the disk has been read again, and the leaf hash that the next row must name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recheck {
+    next: u64,
+    prev: Hash,
+}
+
+impl Recheck {
+    /// From this record on, which follows the leaf `prev`.
+    pub(super) fn new(next: u64, prev: Hash) -> Self {
+        Self { next, prev }
+    }
+
+    /// From this record on, or from the first that is kept.
+    pub(super) fn from(folder: &Path, next: u64, genesis: Hash) -> Result<Self, StoreError> {
+        if next == 0 && segment::list(folder)?.first() == Some(&0) {
+            return Ok(Self::new(0, genesis));
+        }
+        let mut recheck = Self::new(next, genesis);
+        if !recheck.skip_removed(folder)? {
+            let before = read::Reader::on_files(folder).get(next - 1)?;
+            recheck.prev = before.map(|record| record.leaf).ok_or_else(|| missing(folder, next - 1))?;
+        }
+        Ok(recheck)
+    }
+
+    /// What has been removed by policy meanwhile is not read again. Whether it goes on from a segment's beginning.
+    fn skip_removed(&mut self, folder: &Path) -> Result<bool, StoreError> {
+        let Some(first) = segment::list(folder)?.first().copied() else { return Ok(false) };
+        if self.next > first {
+            return Ok(false);
+        }
+        let start = retain::start(&segment_path(folder, first))?;
+        (self.next, self.prev) = (first, start.prev);
+        Ok(true)
+    }
+
+    /// Reads up to `limit` rows below `until` again; the first that is not what was written is the error.
+    pub(super) fn run(&mut self, folder: &Path, until: u64, limit: u64) -> Result<(), StoreError> {
+        self.skip_removed(folder)?;
+        let until = until.min(self.next.saturating_add(limit));
+        while self.next < until {
+            let firsts = segment::list(folder)?;
+            let at = firsts.partition_point(|first| *first <= self.next).saturating_sub(1);
+            let first = *firsts.get(at).ok_or_else(|| missing(folder, self.next))?;
+            let end = firsts.get(at + 1).map_or(until, |next| (*next).min(until));
+            let path = segment_path(folder, first);
+            read::unharmed(&path, || self.run_in(&path, end))?;
+            if self.next < end {
+                return Err(missing(folder, self.next));
+            }
+        }
+        Ok(())
+    }
+
+    fn run_in(&mut self, path: &Path, until: u64) -> Result<(), StoreError> {
+        let redb = |error: redb::Error| StoreError::of_redb(path, error);
+        let db = Snapshot::take(path)?.open(CACHE)?;
+        let txn = db.begin_read().map_err(|error| redb(error.into()))?;
+        let table = txn.open_table(ROWS).map_err(|error| redb(error.into()))?;
+        for row in table.range(self.next..until).map_err(|error| redb(error.into()))? {
+            let (key, bytes) = row.map_err(|error| redb(error.into()))?;
+            let changed = || StoreError::Corrupt {
+                path: path.to_owned(),
+                detail: format!("record {} is not what was written", self.next),
+            };
+            let row = Row::parse(bytes.value()).map_err(|_| changed())?;
+            if key.value() != self.next || row.entry.seq != self.next || row.entry.prev != self.prev || !row.fits() {
+                return Err(changed());
+            }
+            self.prev = row.leaf();
+            self.next += 1;
+        }
+        Ok(())
+    }
+}

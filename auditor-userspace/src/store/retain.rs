@@ -1,0 +1,196 @@
+//! What may be removed, and removing it: whole segments, after the ledger says so and is sealed.
+
+use std::fs;
+use std::sync::PoisonError;
+
+use auditor_common::body::{Body, Policy, Prune};
+use redb::ReadableDatabase as _;
+
+use super::schema::{META, META_START, segment_path};
+use super::snapshot::Snapshot;
+use super::{SealInput, Store, StoreError, segment};
+use crate::chain::{Edge, Now};
+
+const DAY_NS: u64 = 86_400 * 1_000_000_000;
+
+/// What holds if nobody decided otherwise: 180 days or 20 GiB, and never under 30 days.
+#[must_use]
+pub fn default_policy() -> Policy {
+    Policy { keep_ns: 180 * DAY_NS, max_bytes: 20 << 30, min_ns: 30 * DAY_NS, actor: "default".to_owned() }
+}
+
+/// One segment, as retention sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentUse {
+    /// Its first record.
+    pub first: u64,
+    /// Size of its file.
+    pub bytes: u64,
+    /// When its first record was appended, CLOCK_REALTIME nanoseconds.
+    pub oldest_wall_ns: u64,
+    /// When its last record was appended.
+    pub newest_wall_ns: u64,
+}
+
+/// How much is kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// In the order of their records; the last one is written.
+    pub segments: Vec<SegmentUse>,
+    /// The policy in force.
+    pub policy: Policy,
+}
+
+impl Usage {
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// How long it takes, at the present pace, until the store is as large as it may be; `None` while there is no pace
+    /// to speak of, or if what is kept long enough fits.
+    #[must_use]
+    pub fn full_in_ns(&self, now: Now) -> Option<u64> {
+        let oldest = self.segments.first()?.oldest_wall_ns;
+        let span = now.wall_ns.checked_sub(oldest).filter(|span| *span > 0)?;
+        let bytes = self.bytes();
+        let at_the_end = u128::from(bytes) * u128::from(self.policy.keep_ns) / u128::from(span);
+        if at_the_end <= u128::from(self.policy.max_bytes) {
+            return None;
+        }
+        let room = self.policy.max_bytes.saturating_sub(bytes);
+        Some((u128::from(room) * u128::from(span) / u128::from(bytes.max(1))) as u64)
+    }
+
+    /// How many of the oldest segments the policy lets go. The one that is written always stays.
+    #[must_use]
+    pub fn removable(&self, now: Now) -> usize {
+        let Some((_, closed)) = self.segments.split_last() else { return 0 };
+        let mut bytes = self.bytes();
+        let mut count = 0;
+        for segment in closed {
+            let age = now.wall_ns.saturating_sub(segment.newest_wall_ns);
+            let old = age >= self.policy.keep_ns;
+            let pressed = bytes > self.policy.max_bytes;
+            if age < self.policy.min_ns || !(old || pressed) {
+                break;
+            }
+            bytes -= segment.bytes;
+            count += 1;
+        }
+        count
+    }
+}
+
+/// What was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// `seq` of the PRUNE that says so.
+    pub record: u64,
+    /// First record that is kept.
+    pub min_index: u64,
+    /// How many records are gone.
+    pub records: u64,
+    /// How many bytes the disk has back.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// The policy in force, and how much there is.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let folder = &self.shared.folder;
+        let firsts = segment::list(folder)?;
+        let mut reader = self.reader();
+        let mut segments = Vec::new();
+        for (at, first) in firsts.iter().enumerate() {
+            let path = segment_path(folder, *first);
+            let bytes = fs::metadata(&path).map_err(|source| StoreError::Io { doing: "measure", path, source })?.len();
+            let end = firsts.get(at + 1).copied().unwrap_or(self.durable);
+            let oldest = reader.get(*first)?.map(|record| record.entry.wall_ns);
+            let newest = reader.newest(end, 1)?.first().map(|record| record.entry.wall_ns);
+            let oldest_wall_ns = oldest.unwrap_or(self.segment_wall_ns);
+            segments.push(SegmentUse {
+                first: *first,
+                bytes,
+                oldest_wall_ns,
+                newest_wall_ns: newest.unwrap_or(oldest_wall_ns),
+            });
+        }
+        let policy = self.policy_in_force.as_ref().map_or_else(default_policy, |(_, policy)| policy.clone());
+        Ok(Usage { segments, policy })
+    }
+
+    /// From now on this is the policy. A change is a record; the same policy again is none.
+    pub fn set_policy(&mut self, policy: &Policy, now: impl Into<Now>) -> Result<Option<u64>, StoreError> {
+        if self.policy_in_force.as_ref().is_some_and(|(_, known)| known == policy) {
+            return Ok(None);
+        }
+        self.append(&Body::Policy(policy.clone()), now).map(Some)
+    }
+
+    /// Removes what the policy lets go, if there is anything: PRUNE, seal, and only then the files. A crash in between
+    /// leaves too much, never too little.
+    pub fn retain(
+        &mut self,
+        actor: &str,
+        input: SealInput,
+        now: impl Into<Now>,
+    ) -> Result<Option<Removed>, StoreError> {
+        let now = now.into();
+        let usage = self.usage()?;
+        let gone = &usage.segments[..usage.removable(now)];
+        let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) else { return Ok(None) };
+        let min_index = usage.segments[gone.len()].first;
+        // The policy has to be among the records that stay.
+        let policy = match &self.policy_in_force {
+            Some((seq, _)) if *seq >= min_index => *seq,
+            _ => self.append(&Body::Policy(usage.policy.clone()), now)?,
+        };
+        let start = start(&segment_path(&self.shared.folder, min_index))?;
+        let prune = Prune {
+            min_index,
+            root: start.range.root(),
+            range: start.range.hashes().to_vec(),
+            removed: min_index - oldest.first,
+            oldest_wall_ns: oldest.oldest_wall_ns,
+            newest_wall_ns: newest.newest_wall_ns,
+            policy,
+            archive: None,
+            actor: actor.to_owned(),
+            streams: start.streams.ends().collect(),
+        };
+        let record = self.append(&Body::Prune(prune), now)?;
+        self.seal_and(&input, now, None)?;
+        let removed = Removed {
+            record,
+            min_index,
+            records: min_index - oldest.first,
+            bytes: gone.iter().map(|segment| segment.bytes).sum(),
+        };
+        for segment in gone {
+            self.remove(segment.first)?;
+        }
+        segment::sync_folder(&self.shared.folder)?;
+        Ok(Some(removed))
+    }
+
+    fn remove(&mut self, first: u64) -> Result<(), StoreError> {
+        self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&first);
+        let path = segment_path(&self.shared.folder, first);
+        fs::remove_file(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
+    }
+}
+
+/// The end of the chain where a segment begins.
+pub(super) fn start(path: &std::path::Path) -> Result<Edge, StoreError> {
+    let redb = |error: redb::Error| StoreError::of_redb(path, error);
+    let db = Snapshot::take(path)?.open(1 << 20)?;
+    let txn = db.begin_read().map_err(|error| redb(error.into()))?;
+    let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
+    let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
+    value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: "it does not say where it begins".to_owned(),
+    })
+}
