@@ -1,4 +1,6 @@
 # Part of Network Audit. License LGPL-3.
+import json
+
 from odoo import api, fields, models
 
 from ..big_integer import BigInteger
@@ -46,9 +48,10 @@ class NetworkAuditRequest(models.TransientModel):
     def _values(self, item):
         return {
             'word': item['actor']['who'],
+            'value': json.dumps(item['value']),
             'time': f'{item["time"][:10]} {item["time"][11:19]}',
             **{
                 name: item[name]
-                for name in ('number', 'step', 'setting', 'value', 'effect', 'reason', 'seq')
+                for name in ('number', 'step', 'setting', 'effect', 'reason', 'seq')
             },
         }
