@@ -26,11 +26,13 @@ pub enum Gap {
     HintFailure = 10,
     /// The kernel's numbers and its own loss counters disagree.
     Unexplained = 11,
+    /// The addon's hook does not answer any more in a process that goes on serving: it was silenced, or it failed.
+    ClaimsSilenced = 12,
 }
 
 impl Gap {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RingFull,
         Self::SocketTableFull,
         Self::ProcessTableFull,
@@ -42,6 +44,7 @@ impl Gap {
         Self::Uncommitted,
         Self::HintFailure,
         Self::Unexplained,
+        Self::ClaimsSilenced,
     ];
 
     /// The gap with this number, if this version knows it.
@@ -65,6 +68,7 @@ impl Gap {
             Self::Uncommitted => "uncommitted",
             Self::HintFailure => "hint-failure",
             Self::Unexplained => "unexplained",
+            Self::ClaimsSilenced => "claims-silenced",
         }
     }
 }

@@ -51,7 +51,16 @@ impl Accounts {
 
     /// Something was lost that no number of a processor counts.
     pub fn lost(&mut self, gap: Gap, count: u64) {
-        *self.lost.entry(gap).or_default() += count;
+        let lost = self.lost.entry(gap).or_default();
+        // Some counts are the word of an audited process, and may be anything.
+        *lost = lost.saturating_add(count);
+    }
+
+    /// Whether nothing is missing of what the kernel had to tell in this run.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_of_claims = |gap: Gap| matches!(gap, Gap::HintOverrun | Gap::HintFailure | Gap::ClaimsSilenced);
+        self.lost.iter().all(|(&gap, &count)| count == 0 || is_of_claims(gap))
     }
 
     /// Samples received since the run began.

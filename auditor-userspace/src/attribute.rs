@@ -12,6 +12,7 @@ pub mod instance; // which Odoo a process belongs to
 pub mod lineage; // who is whose child
 pub mod listening; // where a process was listening before
 pub mod proc; // what /proc says
+pub mod sockets; // whose the sockets were that the kernel told us of
 
 use std::rc::Rc;
 
@@ -57,8 +58,14 @@ pub mod reason {
 pub mod contradiction {
     /// The claim names another numeric address than the kernel saw.
     pub const ADDRESS: u8 = 1;
+    /// Two claims for one `connect()` name different modules.
+    pub const CLAIMS: u8 = 2;
     /// The code is not that of the module that it names.
     pub const FRAMES: u8 = 3;
+    /// A call names a socket that the kernel never saw for that process, and nothing is missing of the kernel's word.
+    pub const SOCKET: u8 = 4;
+    /// A spawn is claimed for a thread of another process.
+    pub const THREAD: u8 = 5;
 }
 
 /// What a process claims about one operation.
@@ -82,6 +89,10 @@ pub struct Claimed {
 pub trait Claims {
     /// The claim of this very process for this very socket that fits an event of this time best.
     fn for_socket(&self, who: Identity, cookie: u64, boot_ns: u64) -> Option<Claimed>;
+    /// Whether this very process claims this `connect()` of that time for different modules at once.
+    fn conflicts(&self, who: Identity, cookie: u64, boot_ns: u64) -> bool;
+    /// The claim of this very process about who serves this socket, which it accepted.
+    fn for_served(&self, who: Identity, cookie: u64) -> Option<Claimed>;
     /// The claim of this very process and thread (by its own numbering) for a spawn at this time.
     fn for_spawn(&self, who: Identity, ns_tid: u32, boot_ns: u64) -> Option<Claimed>;
     /// Whether this very process hands over claims at all.
@@ -94,15 +105,21 @@ pub fn flow(claims: &impl Claims, flow: &Opened, member: Option<&Member>) -> Att
     let Some(member) = member else {
         return unattributed(reason::NO_RING);
     };
+    if flow.inbound {
+        if let Some(claimed) = claims.for_served(member.identity, flow.key.cookie) {
+            return matched(&claimed, reason::COOKIE);
+        }
+        return unattributed(if flow.owner_known { reason::INBOUND } else { reason::LISTENER });
+    }
     if let Some(claimed) = claims.for_socket(member.identity, flow.key.cookie, flow.header.boot_ns) {
         let mut attribution = matched(&claimed, reason::COOKIE);
-        if claimed.address.is_some_and(|address| address.port != 0 && !flow.inbound && address != flow.remote) {
+        if claimed.address.is_some_and(|address| address.port != 0 && address != flow.remote) {
             attribution.contradictions.push(contradiction::ADDRESS);
         }
+        if claims.conflicts(member.identity, flow.key.cookie, flow.header.boot_ns) {
+            attribution.contradictions.push(contradiction::CLAIMS);
+        }
         return attribution;
-    }
-    if flow.inbound {
-        return unattributed(if flow.owner_known { reason::INBOUND } else { reason::LISTENER });
     }
     // A process that speaks for itself is not spoken for by its ancestors.
     if claims.has_ring(member.identity) {
@@ -180,12 +197,20 @@ mod tests {
     struct Says {
         ring: bool,
         socket: Option<Claimed>,
+        conflicts: bool,
+        served: Option<Claimed>,
         spawn: Option<Claimed>,
     }
 
     impl Claims for Says {
         fn for_socket(&self, who: Identity, cookie: u64, _: u64) -> Option<Claimed> {
             self.socket.clone().filter(|_| who == WHO && cookie == 1)
+        }
+        fn conflicts(&self, _: Identity, _: u64, _: u64) -> bool {
+            self.conflicts
+        }
+        fn for_served(&self, who: Identity, cookie: u64) -> Option<Claimed> {
+            self.served.clone().filter(|_| who == WHO && cookie == 1)
         }
         fn for_spawn(&self, who: Identity, ns_tid: u32, _: u64) -> Option<Claimed> {
             self.spawn.clone().filter(|_| who == WHO && ns_tid == 3)
@@ -223,6 +248,8 @@ mod tests {
             spawn,
             instance: "i".into(),
             confirmed: true,
+            since_ns: 0,
+            ancestors: Vec::new(),
         }
     }
 
@@ -283,6 +310,13 @@ mod tests {
     }
 
     #[test]
+    fn two_modules_for_one_connect_are_a_contradiction() {
+        let says = Says { socket: Some(chain(&["a"])), conflicts: true, ..Says::default() };
+        check(&says, &opened(), &member(None), Label::Matched, Some("a"), reason::COOKIE);
+        assert_eq!(flow(&says, &opened(), Some(&member(None))).contradictions, [contradiction::CLAIMS]);
+    }
+
+    #[test]
     fn what_the_hook_noticed_lowers_the_label_or_is_a_contradiction() {
         let none = Marks::default();
         for (marks, label, why, contradictions) in [
@@ -298,8 +332,12 @@ mod tests {
     }
 
     #[test]
-    fn an_inbound_flow_is_not_the_callers() {
+    fn an_inbound_flow_is_whose_who_serves_it_and_not_the_callers() {
         let inbound = Opened { inbound: true, ..opened() };
+        let served = Says { ring: true, served: Some(chain(&["a"])), socket: Some(chain(&["b"])), ..Says::default() };
+        check(&served, &inbound, &member(None), Label::Matched, Some("a"), reason::COOKIE);
+        let calls = Says { served: None, ..served };
+        check(&calls, &inbound, &member(None), Label::Absent, None, reason::INBOUND);
         check(&Says { ring: true, ..Says::default() }, &inbound, &member(None), Label::Absent, None, reason::INBOUND);
         let waiting = Opened { owner_known: false, ..inbound };
         check(&Says { ring: true, ..Says::default() }, &waiting, &member(None), Label::Absent, None, reason::LISTENER);

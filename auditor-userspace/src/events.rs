@@ -18,21 +18,30 @@ pub fn row(record: &Value, all: bool) -> Option<String> {
             &bytes(&record["received"]),
             &ended_as(record),
         )),
-        "call" => Some(flow(record, record, "-", "-", &call_as(record))),
+        "call" => Some(call(record)),
         _ if all => Some(other(record, class)),
         _ => None,
     }
 }
 
 fn flow(record: &Value, opened: &Value, sent: &str, received: &str, what: &str) -> String {
-    let attribution = &opened["attribution"];
+    line(record, opened, &endpoint(opened), sent, received, what)
+}
+
+/// A call is its own claim, over a flow that may be another module's.
+fn call(record: &Value) -> String {
+    line(record, record, &endpoint(&record["opened"]), "-", "-", &call_as(record))
+}
+
+fn line(record: &Value, whose: &Value, endpoint: &str, sent: &str, received: &str, what: &str) -> String {
+    let attribution = &whose["attribution"];
     format!(
         "{:<16} {:<17} {:<14} {:<18} {:<31} {:>6} {:>11}  {}",
         clock(record),
         text(&attribution["module"]).unwrap_or("-"),
         text(&attribution["label"]).unwrap_or("-"),
-        process(&opened["process"]),
-        endpoint(opened),
+        process(&whose["process"]),
+        endpoint,
         sent,
         received,
         what,
@@ -72,7 +81,8 @@ fn ended_as(record: &Value) -> String {
 
 fn call_as(record: &Value) -> String {
     let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
-    format!("{} {}{site}", text(&record["channel"]).unwrap_or("?"), text(&record["method"]).unwrap_or(""))
+    let method = text(&record["method"]).map(|method| format!(" {method}")).unwrap_or_default();
+    format!("{}{method}{site}", text(&record["channel"]).unwrap_or("?"))
 }
 
 fn contradiction(record: &Value) -> &'static str {

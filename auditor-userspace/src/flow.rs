@@ -1,7 +1,8 @@
 //! Events become flows: a state machine that is told the time, and knows nothing of who or why.
 //!
 //! A flow is announced once ([`Change::Opened`]) and ended once ([`Change::Ended`]). A TCP flow is announced when its
-//! local end is known or when the caller can wait no longer ([`Flows::flush`]); an inbound one waits for its owner.
+//! local end is known or when the caller can wait no longer ([`Flows::flush`]); an inbound one waits for its owner, and
+//! then for the claim of who serves it, which comes a moment later.
 
 use std::collections::HashMap;
 
@@ -17,6 +18,17 @@ pub const UDP: u16 = 17;
 pub const IDLE_NS: u64 = 60_000_000_000;
 /// How long an inbound flow may wait for the process that serves it (nanoseconds).
 pub const OWNER_WAIT_NS: u64 = 2_000_000_000;
+/// How long one that has its owner may wait for the claim of who serves it (nanoseconds), and never beyond a seal.
+pub const CLAIM_WAIT_NS: u64 = 500_000_000;
+
+/// What the flows that wait are flushed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Records are made durable.
+    Commit,
+    /// Samples are accounted for: whatever stands on one of them has to be recorded before.
+    Seal,
+}
 
 /// A flow began, as far as the kernel can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +125,18 @@ impl Flows {
         self.open.is_empty()
     }
 
+    /// Whether a flow is not announced yet.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether the flow that this socket carries now waits for the process that serves it.
+    #[must_use]
+    pub fn waits_for_owner(&self, cookie: u64) -> bool {
+        self.open.get(&cookie).is_some_and(|flow| flow.recorded.is_none() && !flow.opened.owner_known)
+    }
+
     /// `seq` of the record of the flow that this socket carries now, and whether there is such a flow at all.
     #[must_use]
     pub fn recorded_as(&self, cookie: u64) -> Option<Option<u64>> {
@@ -183,7 +207,10 @@ impl Flows {
                     let boot_ns = flow.opened.header.boot_ns;
                     flow.opened.header = Header { boot_ns, flags: flow.opened.header.flags, ..event.header };
                     flow.opened.owner_known = true;
-                    self.announce(event.key.cookie, changes);
+                    flow.last_ns = event.header.boot_ns;
+                    if !flow.opened.inbound {
+                        self.announce(event.key.cookie, changes);
+                    }
                 }
             }
             _ => {
@@ -215,14 +242,20 @@ impl Flows {
         self.end(event.key.cookie, Some(&event.header), event.header.boot_ns, end, error, bytes, changes);
     }
 
-    /// Announces what has waited: everything outbound, and inbound flows that found no owner in time. To be called
-    /// before each commit, so that nothing that was seen stays out of the record for longer than that.
-    pub fn flush(&mut self, now_boot_ns: u64, changes: &mut Vec<Change>) {
+    /// Announces what has waited: everything outbound, and inbound flows that found no owner or no claim in time. To be
+    /// called before each commit, so that nothing that was seen stays out of the record for much longer than that, and
+    /// before each seal.
+    pub fn flush(&mut self, why: Flush, now_boot_ns: u64, changes: &mut Vec<Change>) {
         let mut still = Vec::new();
         for cookie in std::mem::take(&mut self.waiting) {
             let Some(flow) = self.open.get(&cookie).filter(|flow| flow.recorded.is_none()) else { continue };
-            let waited = now_boot_ns.saturating_sub(flow.opened.header.boot_ns);
-            if flow.opened.inbound && !flow.opened.owner_known && waited < OWNER_WAIT_NS {
+            let waited = now_boot_ns.saturating_sub(flow.last_ns);
+            let waits = match (flow.opened.inbound, flow.opened.owner_known) {
+                (true, false) => waited < OWNER_WAIT_NS,
+                (true, true) => why == Flush::Commit && waited < CLAIM_WAIT_NS,
+                (false, _) => false,
+            };
+            if waits {
                 still.push(cookie);
             } else {
                 changes.push(Change::Opened(flow.opened.clone()));
@@ -353,7 +386,7 @@ mod tests {
     use auditor_common::endpoint::Endpoint;
     use auditor_common::event::{Closed, Connect, Established, Header, SocketKey, flag};
 
-    use super::{Change, Flows, IDLE_NS, OWNER_WAIT_NS, PENDING, TCP, Traffic, UDP};
+    use super::{CLAIM_WAIT_NS, Change, Flows, Flush, IDLE_NS, OWNER_WAIT_NS, PENDING, TCP, Traffic, UDP};
 
     const PEER: Endpoint = Endpoint::v4([192, 0, 2, 1], 443);
     const HERE: Endpoint = Endpoint::v4([192, 0, 2, 9], 50_000);
@@ -435,8 +468,8 @@ mod tests {
     fn a_connection_that_takes_long_is_announced_without_its_local_end() {
         let made = story(|flows, changes| {
             flows.connect(&connect(TCP, 0, 1), changes);
-            flows.flush(2, changes);
-            flows.flush(3, changes);
+            flows.flush(Flush::Commit, 2, changes);
+            flows.flush(Flush::Commit, 3, changes);
             flows.established(&established(4, 0), changes);
         });
         assert_eq!(made, ["opened local=false inbound=false tgid=7"]);
@@ -452,23 +485,29 @@ mod tests {
     }
 
     #[test]
-    fn an_inbound_flow_waits_for_its_owner() {
-        let made = story(|flows, changes| {
-            flows.established(&established(1, flag::INBOUND), changes);
-            flows.flush(2, changes);
-            assert!(changes.is_empty());
-            let mut owner = established(3, flag::INBOUND);
-            owner.header.tgid = 9;
-            flows.first_use(&owner, changes);
-        });
-        assert_eq!(made, ["opened local=true inbound=true tgid=9"]);
+    fn an_inbound_flow_waits_for_its_owner_and_for_who_serves_it() {
+        for (why, at) in [(Flush::Commit, 3 + CLAIM_WAIT_NS), (Flush::Seal, 4)] {
+            let made = story(|flows, changes| {
+                flows.established(&established(1, flag::INBOUND), changes);
+                flows.flush(Flush::Seal, 2, changes);
+                assert!(flows.waits_for_owner(1) && changes.is_empty());
+                let mut owner = established(3, flag::INBOUND);
+                owner.header.tgid = 9;
+                flows.first_use(&owner, changes);
+                flows.flush(Flush::Commit, 2 + CLAIM_WAIT_NS, changes);
+                assert!(!flows.waits_for_owner(1) && flows.has_waiting() && changes.is_empty());
+                flows.flush(why, at, changes);
+                assert!(!flows.has_waiting());
+            });
+            assert_eq!(made, ["opened local=true inbound=true tgid=9"], "{why:?}");
+        }
     }
 
     #[test]
     fn an_inbound_flow_that_nobody_serves_is_announced_all_the_same() {
         let made = story(|flows, changes| {
             flows.established(&established(1, flag::INBOUND), changes);
-            flows.flush(1 + OWNER_WAIT_NS, changes);
+            flows.flush(Flush::Commit, 1 + OWNER_WAIT_NS, changes);
         });
         assert_eq!(made, ["opened local=true inbound=true tgid=7"]);
     }

@@ -26,8 +26,9 @@ use crate::account::{Accounts, Mark};
 use crate::attribute::claims::ClaimStore;
 use crate::attribute::find::Finder;
 use crate::attribute::handover::Handover;
-use crate::attribute::lineage::Lineage;
+use crate::attribute::lineage::{Lineage, Member};
 use crate::attribute::proc::Proc;
+use crate::attribute::sockets::Sockets;
 use crate::catalogue::Catalogue;
 use crate::clock::{self, Now};
 use crate::config::ClientAddresses;
@@ -100,6 +101,12 @@ pub struct Pipeline {
     /// Records of flows that began or ended in this turn, by cookie: a call that was claimed while its flow was open may
     /// be read together with the flow's end.
     fresh: HashMap<u64, u64>,
+    /// Calls whose socket the kernel has not told us of.
+    waiting: Vec<calls::Waiting>,
+    /// Whose the sockets were that the kernel told us of.
+    sockets: Sockets,
+    /// Processes that ended a moment ago, and when: their last claims are still to be recorded.
+    departed: Vec<(Member, u64)>,
     accounts: Accounts,
     /// Decoded, and not yet observed.
     batch: Vec<Event>,
@@ -112,6 +119,8 @@ pub struct Pipeline {
     overflows: Overflows,
     /// Hooks whose loss was told.
     detached: BTreeSet<&'static str>,
+    /// Processes whose hook does not answer, and of whom that was told.
+    silenced: BTreeSet<u32>,
     /// What was asked for and decided; `None` until the records have been read.
     policies: Option<Policies>,
     withheld: Withheld,
@@ -141,6 +150,9 @@ impl Pipeline {
             claims: ClaimStore::default(),
             flows: Flows::default(),
             fresh: HashMap::new(),
+            waiting: Vec::new(),
+            sockets: Sockets::default(),
+            departed: Vec::new(),
             accounts: Accounts::default(),
             batch: Vec::with_capacity(BATCH),
             later: Vec::new(),
@@ -148,6 +160,7 @@ impl Pipeline {
             announced: 0,
             overflows: Overflows::default(),
             detached: BTreeSet::new(),
+            silenced: BTreeSet::new(),
             policies: None,
             withheld: Withheld::default(),
             acknowledged: Lately::default(),
@@ -181,7 +194,7 @@ impl Pipeline {
         let more = self.drain();
         self.read_claims(now)?;
         self.observe_batch(now)?;
-        self.record_calls(now)?;
+        self.record_calls(!more, now)?;
         self.look(now)?;
         self.take_orders(now)?;
         self.commit_if_due(now)?;
@@ -233,14 +246,9 @@ impl Pipeline {
             // What a process that nobody audits does not manage to claim is no hole.
             let Some(member) = self.lineage.get(gap.who.tgid) else { continue };
             let who = format!("process {} ({})", gap.who.tgid, member.comm.as_deref().unwrap_or("?"));
-            for (reason, count, detail) in [
-                (Gap::HintOverrun, gap.overrun, format!("claims of {who} were overwritten before they were read")),
-                (Gap::HintFailure, gap.dropped, format!("{who} could not write claims")),
-                (Gap::HintFailure, gap.failures, format!("the hook in {who} failed, as it says itself")),
-                (Gap::HintFailure, gap.malformed, format!("claims of {who} are not what the layout says")),
-            ] {
-                self.lost(now, reason, count, &detail)?;
-            }
+            let overrun = format!("claims of {who} were overwritten before they were read");
+            self.lost(now, Gap::HintOverrun, gap.overrun, &overrun)?;
+            self.lost(now, Gap::HintFailure, gap.failed(), &format!("claims of {who} are missing: {}", gap.why()))?;
         }
         Ok(())
     }
@@ -266,6 +274,7 @@ impl Pipeline {
     fn stop(mut self, reason: &str) -> anyhow::Result<()> {
         while self.turn(clock::now())? {}
         let now = clock::now();
+        self.record_waiting(now)?;
         self.flows.stop(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.declare_all_withheld(now)?;

@@ -1,12 +1,34 @@
 # Part of Network Audit. License LGPL-3.
 {
     'name': 'MIT Network Audit',
-    'summary': 'MIT Network Audit: tells an auditor in the kernel which module talks to whom',
-    'version': '19.0.0.1.0',
-    'category': 'Technical',
+    'summary': 'MIT Network Audit: which module talks to whom, witnessed by the kernel, provable to others',
+    'version': '19.0.1.0.0',
+    'category': 'Administration',
     'license': 'LGPL-3',
     'author': 'Network Audit contributors',
     'depends': ['base_setup', 'web'],
+    'data': [
+        'security/network_audit_groups.xml',
+        'security/ir.model.access.csv',
+        'data/ir_cron.xml',
+        'views/network_audit_record_views.xml',
+        'views/network_audit_component_views.xml',
+        'views/network_audit_vendor_views.xml',
+        'views/network_audit_request_views.xml',
+        'views/res_config_settings_views.xml',
+        'views/network_audit_menus.xml',
+    ],
+    'assets': {
+        'web.assets_backend': [
+            'mit_network_audit/static/src/**/*',
+            ('remove', 'mit_network_audit/static/src/**/*.dark.scss'),
+        ],
+        'web.assets_web_dark': [
+            'mit_network_audit/static/src/**/*.dark.scss',
+        ],
+    },
     'post_load': 'post_load',
+    'uninstall_hook': 'uninstall_hook',
     'application': True,
+    'installable': True,
 }

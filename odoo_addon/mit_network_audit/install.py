@@ -24,7 +24,9 @@ _logger = logging.getLogger(__name__)
 
 ROUTE_ATTRIBUTE = 'network_audit_route'
 
-_installed = False
+# What became of it: nothing yet, or one of the words below.
+_state = None
+NAMED, SWITCHED_OFF, FAILED = 'named', 'switched_off', 'failed'
 
 
 class OdooHost(Host):
@@ -48,11 +50,12 @@ class OdooHost(Host):
 
 def install():
     """Sets the hook and the wrappers that carry an origin, once for each process image."""
-    global _installed
-    if _installed:
+    global _state
+    if _state is not None:
         return
-    _installed = True
+    _state = FAILED
     if os.environ.get('NETWORK_AUDIT', '').lower() == 'off':
+        _state = SWITCHED_OFF
         _logger.warning('Network Audit is switched off by NETWORK_AUDIT=off: no call is named.')
         return
     try:
@@ -64,8 +67,19 @@ def install():
     except Exception:
         _logger.exception('Network Audit could not be set up: calls of this process are not named.')
         return
+    _state = NAMED
     _say_if_rpc_was_dropped()
     _logger.info('Network Audit names the calls of this process (pid %s).', os.getpid())
+
+
+def uninstall_hook(env):
+    """Takes the trigger's function along, which belongs to no table. The process's hook stays."""
+    env.cr.execute('DROP FUNCTION IF EXISTS network_audit_record_protected() CASCADE')
+
+
+def state():
+    """Whether the calls of this process are named; why not, if they are not; None before."""
+    return _state
 
 
 def _say_if_rpc_was_dropped():
@@ -75,7 +89,7 @@ def _say_if_rpc_was_dropped():
     if frames.OWN in names and 'rpc' not in names and importlib.util.find_spec('odoo.addons.rpc'):
         _logger.warning(
             'XML-RPC and JSON-RPC answer no requests without a database, because "rpc" is not '
-            'loaded: use --load=base,rpc,web,mit_network_audit'
+            f'loaded: use --load=base,rpc,web,{frames.OWN}'
         )
 
 

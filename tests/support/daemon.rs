@@ -73,7 +73,10 @@ impl Daemon {
         }
         // The checkout may be somewhere that the account cannot enter.
         let program = folder.path().join("auditor");
-        fs::copy(auditor(), &program).expect("a copy of the daemon");
+        // Copied by another program: a child that another test starts in the meantime would inherit our open file, and a
+        // file that is open for writing cannot be executed.
+        let copied = Command::new("cp").arg(auditor()).arg(&program).status().expect("cp");
+        assert!(copied.success(), "a copy of the daemon");
         let state = folder.path().join("state");
         Self { folder, state, program, scope, child: None, arguments: Vec::new() }
     }

@@ -12,7 +12,10 @@ use xtask::odoo::{Installation, database, setup, suite};
 use xtask::process::say;
 use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
-use xtask::{paths, python};
+use xtask::{packages, paths, python};
+
+/// What tests need besides what Odoo does: a module in C to be built, certificates to be made, namespaces.
+const PACKAGES: &[&str] = &["gcc", "python3-dev", "openssl", "util-linux"];
 
 /// Runs the tests whose names contain `filter`, or all; prints the counts last.
 pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
@@ -40,6 +43,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
 
 /// What cannot be set up is said here; the tests that stand on it then say themselves that they are skipped, and why.
 fn prepare(tally: &mut Tally) -> bool {
+    if let Err(error) = packages::install("test", PACKAGES) {
+        say("test", &format!("tests that need more are skipped: {error:#}"));
+    }
     if let Err(error) = setup::setup() {
         say("test", &format!("Odoo cannot be set up, so tests with it are skipped: {error:#}"));
     }

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use xtask::background::Background;
 use xtask::odoo::postgres::Cluster;
@@ -30,11 +31,18 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What runs, and where it is kept.
 struct Place {
     folder: PathBuf,
+    /// Names the format of the ledger: until 0.1.0 a store of another format is thrown away, not misread.
+    format: String,
 }
 
 impl Place {
     fn of_this_machine() -> Result<Self> {
-        Ok(Self { folder: paths::cache()?.join("up") })
+        let format = fs::read(paths::checkout()?.join("auditor-common/FORMAT.md")).context("FORMAT.md is missing")?;
+        let digest = Sha256::digest(format);
+        Ok(Self {
+            folder: paths::cache()?.join("up"),
+            format: format!("{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]),
+        })
     }
 
     fn daemon(&self) -> Background {
@@ -50,7 +58,7 @@ impl Place {
     }
 
     fn state(&self) -> PathBuf {
-        self.folder.join("state")
+        self.folder.join(format!("state-{}", self.format))
     }
 
     fn run(&self) -> PathBuf {

@@ -3,7 +3,6 @@
 //! A claim counts for the very process that made it and for nobody else. Everything is bounded: what is oldest goes.
 
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 
 use super::hint::{Claim, Operation};
 use super::lineage::Identity;
@@ -14,6 +13,8 @@ const KEYS_MAX: usize = 8192;
 const CLAIMS_PER_KEY_MAX: usize = 16;
 /// Calls that nobody has taken yet, over all processes.
 const CALLS_MAX: usize = 65_536;
+/// Spawns that nobody has taken yet, over all processes.
+const SPAWNS_MAX: usize = 1024;
 /// A spawn claim explains a fork of its thread that follows within this time: the interpreter does nothing between.
 const SPAWN_WINDOW_NS: u64 = 1_000_000_000;
 /// `/proc` tells a process's start in ticks of 10 ms, the kernel in nanoseconds: they are compared in ticks.
@@ -43,6 +44,8 @@ pub fn same_process(one: Identity, other: Identity) -> bool {
 struct Timed {
     boot_ns: u64,
     claim: Claim,
+    /// The event that it was made for has been recorded.
+    settled: bool,
 }
 
 /// Claims by what they are about (cookie or thread), the key that came first going first.
@@ -111,6 +114,7 @@ pub struct ClaimStore {
     processes: HashMap<Owner, OfProcess>,
     calls: VecDeque<PendingCall>,
     calls_lost: u64,
+    spawns: Vec<PendingCall>,
 }
 
 impl ClaimStore {
@@ -129,7 +133,10 @@ impl ClaimStore {
             }
             self.calls.push_back(PendingCall { who, boot_ns, claim: claim.clone() });
         }
-        let claim_of = |claim| Timed { boot_ns, claim };
+        if claim.operation == Operation::Spawn && self.spawns.len() < SPAWNS_MAX {
+            self.spawns.push(PendingCall { who, boot_ns, claim: claim.clone() });
+        }
+        let claim_of = |claim| Timed { boot_ns, claim, settled: false };
         match claim.operation {
             Operation::Connect | Operation::Send => process.sockets.put(claim_of(claim)),
             Operation::Serve => process.served.put(claim_of(claim)),
@@ -145,10 +152,17 @@ impl ClaimStore {
         (self.calls.drain(..).collect(), std::mem::take(&mut self.calls_lost))
     }
 
-    /// The claim about who serves an accepted socket.
-    #[must_use]
-    pub fn for_served(&self, who: Identity, cookie: u64) -> Option<Claimed> {
-        Some(claimed(self.of(who)?.served.newest_first(cookie).next()?))
+    /// The spawns that were claimed since the last time; of a flood of them only the first.
+    pub fn take_spawns(&mut self) -> Vec<PendingCall> {
+        std::mem::take(&mut self.spawns)
+    }
+
+    /// The event of this time on this socket is recorded: what was claimed before is not about a later one.
+    pub fn settle(&mut self, who: Identity, cookie: u64, boot_ns: u64) {
+        let claims = self.processes.get_mut(&who.into()).and_then(|it| it.sockets.claims.get_mut(&cookie));
+        for claim in claims.into_iter().flatten().filter(|claim| claim.boot_ns <= boot_ns) {
+            claim.settled = true;
+        }
     }
 
     /// The claim about a look-up that this thread (by the process's own numbering) was making at this time.
@@ -172,6 +186,20 @@ impl Claims for ClaimStore {
         Some(claimed(self.of(who)?.sockets.before(cookie, boot_ns)?))
     }
 
+    /// Datagrams are another matter: the kernel tells the first one to a peer, and many modules may send the others.
+    fn conflicts(&self, who: Identity, cookie: u64, boot_ns: u64) -> bool {
+        let claims = self.of(who).into_iter().flat_map(|it| it.sockets.newest_first(cookie));
+        let mut live =
+            claims.filter(|it| it.claim.operation == Operation::Connect && !it.settled && it.boot_ns <= boot_ns);
+        let Some(newest) = live.next() else { return false };
+        live.any(|it| it.claim.chain != newest.claim.chain)
+    }
+
+    /// The first one, if there are several: the others are about later requests on the same connection.
+    fn for_served(&self, who: Identity, cookie: u64) -> Option<Claimed> {
+        Some(claimed(self.of(who)?.served.newest_first(cookie).last()?))
+    }
+
     fn for_spawn(&self, who: Identity, ns_tid: u32, boot_ns: u64) -> Option<Claimed> {
         let claim = self.of(who)?.spawns.before(u64::from(ns_tid), boot_ns)?;
         (boot_ns - claim.boot_ns <= SPAWN_WINDOW_NS).then(|| claimed(claim))
@@ -183,15 +211,7 @@ impl Claims for ClaimStore {
 }
 
 fn claimed(timed: &Timed) -> Claimed {
-    let claim = &timed.claim;
-    Claimed {
-        chain: claim.chain.to_vec(),
-        site: claim.site.as_ref().map(Rc::clone),
-        origin: claim.origin.as_ref().map(Rc::clone),
-        database: claim.database.as_ref().map(Rc::clone),
-        address: claim.remote(),
-        marks: claim.marks,
-    }
+    timed.claim.claimed()
 }
 
 #[cfg(test)]
@@ -244,6 +264,20 @@ mod tests {
     }
 
     #[test]
+    fn two_modules_that_claim_one_connect_conflict_and_two_connects_do_not() {
+        let mut store = store(&[(Operation::Connect, 1, "a", 100), (Operation::Connect, 1, "a", 101)]);
+        assert!(!store.conflicts(WHO, 1, 200));
+        store.settle(WHO, 1, 200);
+        store.put(WHO, claim(Operation::Connect, 1, "b"), 300);
+        assert!(!store.conflicts(WHO, 1, 400), "the first connect failed, and another module tried again");
+        store.put(WHO, claim(Operation::Connect, 1, "c"), 300);
+        assert!(store.conflicts(WHO, 1, 400) && !store.conflicts(WHO, 1, 299) && !store.conflicts(WHO, 2, 400));
+        store.put(WHO, claim(Operation::Send, 2, "a"), 100);
+        store.put(WHO, claim(Operation::Send, 2, "b"), 100);
+        assert!(!store.conflicts(WHO, 2, 400));
+    }
+
+    #[test]
     fn a_spawn_explains_what_its_thread_forks_soon_after() {
         let store = store(&[(Operation::Spawn, 70, "a", 1_000), (Operation::Connect, 71, "b", 1_000)]);
         let module = |tid, boot_ns| store.for_spawn(WHO, tid, boot_ns).map(|claimed| claimed.chain[0].to_string());
@@ -259,9 +293,10 @@ mod tests {
             (Operation::Call, 1, "a", 100),
             (Operation::Connect, 2, "b", 101),
             (Operation::Serve, 3, "c", 102),
+            (Operation::Serve, 3, "d", 103),
         ]);
         let (calls, lost) = store.take_calls();
-        assert_eq!(calls.iter().map(|call| call.claim.key).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(calls.iter().map(|call| call.claim.key).collect::<Vec<_>>(), [1, 3, 3]);
         assert_eq!((lost, store.take_calls().0.len()), (0, 0));
         assert_eq!(store.for_served(WHO, 3).map(|claimed| claimed.chain[0].to_string()).as_deref(), Some("c"));
     }

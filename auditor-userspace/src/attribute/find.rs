@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn what_is_audited_already_is_not_found_again_but_its_new_children_are() {
         let mut lineage = Lineage::default();
-        lineage.found(&process(4, 1, "odoo -c x", "/odoo"), 4, "named".into());
+        lineage.found(&process(4, 1, "odoo -c x", "/odoo"), 4, 0, "named".into());
         let found = Finder::new(Scope::Odoo, Vec::new()).look(&machine(), &lineage);
         let children: Vec<(u32, &str)> =
             found.iter().map(|Found { seen, instance }| (seen.tgid, &**instance)).collect();

@@ -84,8 +84,28 @@ pub struct Missing {
     pub dropped: u64,
     /// Exceptions of the hook, as the process says.
     pub failures: u64,
-    /// Entries that are not what the layout says.
+    /// Entries that are not what the layout says, or a ring that cannot be read any more.
     pub malformed: u64,
+}
+
+impl Missing {
+    /// What the process itself did wrong, all together; some of it is its own word.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.dropped.saturating_add(self.failures).saturating_add(self.malformed)
+    }
+
+    /// The same in words.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let reasons = [
+            (self.dropped, "could not be written"),
+            (self.failures, "failures of the hook, as it says itself"),
+            (self.malformed, "not what the layout says"),
+        ];
+        let words = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        words.collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[derive(Debug)]
@@ -258,6 +278,7 @@ impl Drop for Handover {
 /// False if the ring cannot be read any more.
 fn read(who: Identity, ring: &mut RingReader, claims: &mut ClaimStore, now: &Now, missing: &mut Vec<Missing>) -> bool {
     let Ok(batch) = ring.read_new() else {
+        missing.push(Missing { who, overrun: 0, dropped: 0, failures: 0, malformed: 1 });
         return false;
     };
     if !batch.is_whole() {

@@ -18,6 +18,8 @@ use auditor_common::hint::{
 };
 use strings::Strings;
 
+use super::Claimed;
+
 /// Entries that were announced and not whole yet, of which a ring may owe us this many.
 const HOLES_MAX: usize = 16;
 /// How often an entry that is not whole is looked at again before it counts as malformed.
@@ -107,6 +109,19 @@ impl Claim {
             detail: [0; 16],
             port: 0,
             channel: channel::SOCKET,
+        }
+    }
+
+    /// What it says, without what it is about.
+    #[must_use]
+    pub fn claimed(&self) -> Claimed {
+        Claimed {
+            chain: self.chain.to_vec(),
+            site: self.site.clone(),
+            origin: self.origin.clone(),
+            database: self.database.clone(),
+            address: self.remote(),
+            marks: self.marks,
         }
     }
 

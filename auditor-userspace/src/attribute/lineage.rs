@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use auditor_common::body::{Attribution, Process};
 
+use super::claims::same_process;
 use super::proc::Seen;
+
+/// How far back ancestors are remembered.
+const ANCESTORS_MAX: usize = 32;
 
 /// A process's identity: a number is used again, a number with its start is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +40,10 @@ pub struct Member {
     pub instance: String,
     /// Whether user space has confirmed that it is in scope.
     pub confirmed: bool,
+    /// From when on the kernel tells all that it does, CLOCK_BOOTTIME nanoseconds.
+    pub since_ns: u64,
+    /// The audited processes that it comes from, whose sockets it may have inherited: its parent last.
+    pub ancestors: Vec<Identity>,
 }
 
 impl Member {
@@ -90,8 +98,19 @@ impl Lineage {
         self.members.get_mut(&tgid)
     }
 
-    /// A process found by looking at the system, not by an event. `start_ns` is the kernel's own where it is known.
-    pub fn found(&mut self, seen: &Seen, start_ns: u64, instance: String) -> &Member {
+    /// Whether one of the two comes from the other, or is it: a socket may be inherited.
+    #[must_use]
+    pub fn are_kin(&self, member: &Member, other: Identity) -> bool {
+        let comes_from = |member: &Member, from| member.ancestors.iter().any(|&it| same_process(it, from));
+        same_process(member.identity, other)
+            || comes_from(member, other)
+            || self.get(other.tgid).is_some_and(|it| comes_from(it, member.identity))
+    }
+
+    /// A process found by looking at the system, not by an event that began it. `start_ns` is the kernel's own where it
+    /// is known; from `since_ns` on the kernel tells all that it does.
+    pub fn found(&mut self, seen: &Seen, start_ns: u64, since_ns: u64, instance: String) -> &Member {
+        let ancestors = self.get(seen.parent).map(Self::line_of).unwrap_or_default();
         let member = Member {
             identity: Identity { tgid: seen.tgid, start_ns },
             parent: Some(seen.parent),
@@ -102,9 +121,21 @@ impl Lineage {
             spawn: None,
             instance,
             confirmed: true,
+            since_ns,
+            ancestors,
         };
         self.members.insert(seen.tgid, member);
         &self.members[&seen.tgid]
+    }
+
+    /// The ancestors of a child of this process.
+    fn line_of(parent: &Member) -> Vec<Identity> {
+        let mut line = parent.ancestors.clone();
+        if line.len() == ANCESTORS_MAX {
+            line.remove(0);
+        }
+        line.push(parent.identity);
+        line
     }
 
     /// An audited process has a child, which is what its parent is, until it becomes another program. `spawn` is the
@@ -116,6 +147,7 @@ impl Lineage {
             parent: Some(parent),
             cgroup,
             spawn: spawn.or_else(|| from.spawn.clone()),
+            ancestors: Self::line_of(from),
             ..from.clone()
         };
         self.members.insert(child.tgid, member);
@@ -160,7 +192,7 @@ mod tests {
 
     fn odoo() -> Lineage {
         let mut lineage = Lineage::default();
-        lineage.found(&Seen { tgid: 1, comm: "odoo".into(), ..Seen::default() }, 10, "i".into());
+        lineage.found(&Seen { tgid: 1, comm: "odoo".into(), ..Seen::default() }, 10, 0, "i".into());
         lineage
     }
 
@@ -193,6 +225,22 @@ mod tests {
         lineage.forked(1, Identity { tgid: 2, start_ns: 20 }, 0, Some(spawn("a")));
         lineage.forked(2, Identity { tgid: 3, start_ns: 30 }, 0, Some(spawn("b")));
         assert_eq!(module(&lineage, 3), Some("b"));
+    }
+
+    #[test]
+    fn kin_may_share_a_socket_and_siblings_may_not() {
+        let mut lineage = odoo();
+        let who = |tgid: u32| Identity { tgid, start_ns: u64::from(tgid) * 1_000_000_000 };
+        let root = Identity { tgid: 1, start_ns: 10 };
+        for (parent, child) in [(1, 2), (2, 3), (1, 4)] {
+            lineage.forked(parent, who(child), 0, None);
+        }
+        lineage.exited(2);
+        let grandchild = lineage.get(3).expect("a grandchild").clone();
+        for (other, kin) in [(who(3), true), (who(2), true), (root, true), (who(4), false), (who(5), false)] {
+            assert_eq!(lineage.are_kin(&grandchild, other), kin, "{other:?}");
+        }
+        assert!(lineage.are_kin(lineage.get(1).expect("the root"), who(3)));
     }
 
     #[test]

@@ -33,6 +33,23 @@ pub trait Processes {
     fn seen(&self, tgid: u32) -> Option<Seen>;
 }
 
+/// A thread of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// As the process itself numbers it.
+    pub ns_tid: u32,
+    /// How many PID namespaces deep it lives.
+    pub depth: usize,
+}
+
+impl Thread {
+    /// Whether this is what a claim names.
+    #[must_use]
+    pub fn is(self, key: u64) -> bool {
+        u64::from(self.ns_tid) == key
+    }
+}
+
 /// The running system's `/proc`.
 #[derive(Clone, Debug)]
 pub struct Proc {
@@ -71,6 +88,23 @@ impl Processes for Proc {
     }
 }
 
+impl Proc {
+    /// The threads of a process; none if it is gone.
+    #[must_use]
+    pub fn threads(&self, tgid: u32) -> Vec<Thread> {
+        let Ok(entries) = fs::read_dir(self.root.join(tgid.to_string()).join("task")) else { return Vec::new() };
+        let statuses = entries.flatten().filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
+        statuses.filter_map(|status| thread(&status)).collect()
+    }
+}
+
+/// `NSpid` of `proc_pid_status(5)`: the thread's numbers, from the outermost namespace that we see to its own.
+fn thread(status: &str) -> Option<Thread> {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let ns_tid = numbers.split_ascii_whitespace().next_back()?.parse().ok()?;
+    Some(Thread { ns_tid, depth: numbers.split_ascii_whitespace().count() })
+}
+
 fn executable(folder: &Path) -> Option<String> {
     fs::read_link(folder.join("exe")).ok().map(|path| path.to_string_lossy().into_owned())
 }
@@ -104,7 +138,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Proc, Processes as _, Stat, arguments, parse_stat};
+    use super::{Proc, Processes as _, Stat, Thread, arguments, parse_stat, thread};
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
@@ -123,6 +157,20 @@ mod tests {
     fn a_command_line_is_split_at_its_nuls() {
         assert_eq!(arguments(b""), Vec::<String>::new());
         assert_eq!(arguments(b"a\0\0b c\0"), ["a", "", "b c"]);
+    }
+
+    #[test]
+    fn a_thread_is_known_by_its_own_number() {
+        for (text, found) in [
+            ("Name:\tx\nNSpid:\t700\t7\nNSpgid:\t1\n", Some(Thread { ns_tid: 7, depth: 2 })),
+            ("NSpid:\t700\n", Some(Thread { ns_tid: 700, depth: 1 })),
+            ("NSpid:\n", None),
+            ("NSpid:\tx\n", None),
+            ("", None),
+        ] {
+            assert_eq!(thread(text), found, "{text}");
+        }
+        assert!(Proc::default().threads(std::process::id()).iter().all(|it| it.depth > 0));
     }
 
     #[test]

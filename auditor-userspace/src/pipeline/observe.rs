@@ -22,6 +22,7 @@ impl Pipeline {
         }
         self.batch = batch;
         self.batch.clear();
+        self.expect_commit(now);
         Ok(())
     }
 
@@ -32,6 +33,7 @@ impl Pipeline {
         if event.header().flags & flag::CANDIDATE != 0 && !self.is_in_scope(event, now)? {
             return Ok(());
         }
+        self.note_owner(event);
         let changes = &mut self.changes;
         match event {
             Event::Connect(it) | Event::Datagram(it) => self.flows.connect(it, changes),
@@ -49,6 +51,16 @@ impl Pipeline {
             Event::Exit(it) => return self.exited(it, now),
         }
         self.record_changes(now)
+    }
+
+    /// The kernel says who uses a socket; in an interrupt, who used it last.
+    fn note_owner(&mut self, event: &Event) {
+        let (header, key) = match event {
+            Event::Connect(it) | Event::Datagram(it) => (&it.header, &it.key),
+            Event::Established(it) | Event::FirstUse(it) => (&it.header, &it.key),
+            _ => return,
+        };
+        self.sockets.saw(key.cookie, Identity { tgid: header.tgid, start_ns: header.process_start_ns });
     }
 
     /// Records what the flow table has found.
@@ -89,6 +101,8 @@ impl Pipeline {
             self.withheld.flow(&instance, now)
         };
         self.flows.recorded(opened, seq);
+        let who = Identity { tgid: header.tgid, start_ns: header.process_start_ns };
+        self.claims.settle(who, opened.key.cookie, header.boot_ns);
         self.fresh.insert(opened.key.cookie, seq);
         Ok(seq)
     }
@@ -106,7 +120,7 @@ impl Pipeline {
         let Some(seen) = self.processes.seen(header.tgid) else { return };
         let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
         let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
-        self.lineage.found(&seen, header.process_start_ns, instance);
+        self.lineage.found(&seen, header.process_start_ns, header.boot_ns, instance);
         self.tell_instances();
     }
 
@@ -161,6 +175,7 @@ impl Pipeline {
         self.append_about(body, now)?;
         self.claims.forget(member.identity);
         self.parts.handover.forget(member.identity);
+        self.departed.push((member, now.boot_ns));
         self.tell_instances();
         Ok(())
     }

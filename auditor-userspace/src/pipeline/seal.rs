@@ -8,6 +8,7 @@ use auditor_common::gap::Gap;
 use super::Pipeline;
 use crate::account::Mark;
 use crate::clock::{self, Now};
+use crate::flow::Flush;
 use crate::probe::{HookState, HookStatus, Overflows};
 use crate::serve::wire;
 use crate::store::SealInput;
@@ -30,11 +31,19 @@ impl Pipeline {
     pub(super) fn commit_if_due(&mut self, now: Now) -> anyhow::Result<()> {
         let due = self.due.commit.is_some_and(|due| now.boot_ns >= due);
         if due || self.parts.store.pending() >= COMMIT_ROWS {
-            self.flows.flush(now.boot_ns, &mut self.changes);
+            self.flows.flush(Flush::Commit, now.boot_ns, &mut self.changes);
             self.record_changes(now)?;
             self.commit()?;
+            self.expect_commit(now);
         }
         Ok(())
+    }
+
+    /// A flow that is not announced yet is, at the latest, by a commit.
+    pub(super) fn expect_commit(&mut self, now: Now) {
+        if self.flows.has_waiting() {
+            self.due.commit.get_or_insert(now.boot_ns + COMMIT_NS);
+        }
     }
 
     fn commit(&mut self) -> anyhow::Result<()> {
@@ -58,7 +67,7 @@ impl Pipeline {
     pub(super) fn seal(&mut self, now: Now) -> anyhow::Result<()> {
         let marks = self.parts.probe.marks()?;
         self.drain_up_to(&marks, now)?;
-        self.flows.flush(now.boot_ns, &mut self.changes);
+        self.flows.flush(Flush::Seal, now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.record_overflows(now)?;
         self.declare_withheld(None, now)?;

@@ -1,9 +1,10 @@
 //! Who is audited, and what is told to the window.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use auditor_common::body::{Attribution, Process, ProcessChange, ProcessRecord, Sample};
 use auditor_common::event::Header;
+use auditor_common::gap::Gap;
 use auditor_common::maps::Owner;
 
 use super::Pipeline;
@@ -20,8 +21,12 @@ use crate::serve::wire;
 
 /// How often the whole system is looked at; new programs are told by the kernel in the meantime.
 const LOOK_NS: u64 = 2_000_000_000;
+/// A process that is found in the middle of its work has used every socket that it works with after this time.
+const SETTLED_NS: u64 = 10_000_000_000;
 /// How often silent flows are looked for.
 const IDLE_LOOK_NS: u64 = 1_000_000_000;
+/// A hook that does not answer for this long while requests are served is silenced.
+const SILENCE_NS: u64 = 5_000_000_000;
 /// How often the window is told how things are.
 const TELL_NS: u64 = 250_000_000;
 
@@ -49,6 +54,24 @@ impl Pipeline {
             };
             self.flows.idle(now.boot_ns, table, &mut self.changes);
             self.record_changes(now)?;
+            self.record_silenced(now)?;
+        }
+        Ok(())
+    }
+
+    /// A hook that does not answer while its process serves requests: what that process does goes on being recorded, and
+    /// nobody names it any more.
+    fn record_silenced(&mut self, now: Now) -> anyhow::Result<()> {
+        let silent: BTreeSet<u32> = self.parts.handover.silent(SILENCE_NS).map(|who| who.tgid).collect();
+        self.silenced.retain(|tgid| silent.contains(tgid));
+        for tgid in silent {
+            let Some(member) = self.lineage.get(tgid) else { continue };
+            if self.silenced.insert(tgid) {
+                let comm = member.comm.as_deref().unwrap_or("?");
+                let detail =
+                    format!("the hook in process {tgid} ({comm}) does not answer: it was silenced, or it failed");
+                self.lost(now, Gap::ClaimsSilenced, 1, &detail)?;
+            }
         }
         Ok(())
     }
@@ -66,7 +89,8 @@ impl Pipeline {
             let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
             self.parts.probe.listen(port.netns, port.port, owner)?;
         }
-        let member = self.lineage.found(seen, start_ns, found.instance.clone());
+        let since_ns = now.boot_ns + SETTLED_NS;
+        let member = self.lineage.found(seen, start_ns, since_ns, found.instance.clone());
         let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let process = member.process(seen.tgid, 0);
@@ -98,7 +122,8 @@ impl Pipeline {
 
     fn confirm(&mut self, header: &Header, found: &Found, now: Now) -> anyhow::Result<()> {
         self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
-        let member = self.lineage.found(&found.seen, header.process_start_ns, found.instance.clone());
+        let start_ns = header.process_start_ns;
+        let member = self.lineage.found(&found.seen, start_ns, header.boot_ns, found.instance.clone());
         let process = member.process(header.tid, header.cgroup);
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let sample = Sample { boot_ns: header.boot_ns, cpu: None, kseq: None };

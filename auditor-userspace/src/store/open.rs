@@ -22,6 +22,7 @@ use auditor_common::merkle;
 use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, Row, genesis_prev};
+use auditor_common::stream::CONTROL;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::disk::Disk;
@@ -128,6 +129,7 @@ impl Store {
             synchronised: options.clock.0,
             pins: super::append::Pins::default(),
             salts: super::Salts::default(),
+            announced: Vec::new(),
             stopped: false,
         }
     }
@@ -518,12 +520,12 @@ fn begin(
     };
     let recover = recover.map(|recover| Body::Recover(recover.clone()));
     let policy = Body::Policy(options.policy.clone());
-    let seal = super::seal::body(&options.seal(), &chain, None, 0, false);
-    let bodies = [Some(genesis), recover, Some(policy.clone()), Some(seal)];
     let mut links = Vec::new();
-    for body in bodies.iter().flatten() {
-        links.push(chain.append(body, 0, options.now, salts.next()?, None));
+    for body in [Some(genesis), recover, Some(policy.clone())].iter().flatten() {
+        links.push(chain.append(body, 0, options.now, salts.next()?, Some(CONTROL)));
     }
+    let seal = super::seal::body(&options.seal(), &chain, None, 0, false);
+    links.push(chain.append(&seal, 0, options.now, salts.next()?, Some(CONTROL)));
     let policy_seq = chain.size() - 2;
     let keys = Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number: 0 };
     let checkpoint = super::seal::sign(&keys, &chain);

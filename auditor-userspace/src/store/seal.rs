@@ -79,7 +79,9 @@ impl Store {
             Some(reason) => Some(self.next_epoch(reason, now).map_err(|error| self.stop(error, now))?),
             None => None,
         };
-        // 2. The SEAL is a record like others. A crash here loses what was read since the last commit.
+        // 2. The SEAL is a record like others, and holds the table of streams as the records before it left it. A crash
+        //    here loses what was read since the last commit.
+        self.tell_of_a_set_clock(now)?;
         let seal = body(input, &self.chain, self.checkpoint.as_ref(), self.min_index(), next.is_some());
         self.append(&seal, now)?;
         let signed = sign(&self.keys, &self.chain);

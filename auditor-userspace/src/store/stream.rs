@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use auditor_common::body::{Body, FlowEnd, FlowTraffic};
-use auditor_common::stream::tag;
+use auditor_common::record::EntryType;
+use auditor_common::stream::{CONTROL, tag};
 
 use super::StoreError;
 use crate::key::random;
@@ -31,6 +32,9 @@ impl Streams {
     pub(super) fn of(&mut self, body: &Body) -> Result<Option<[u8; 16]>, StoreError> {
         if let Body::FlowTraffic(traffic) = body {
             return Ok(self.flows.get(&traffic.flow).copied());
+        }
+        if body.entry_type() != EntryType::Event {
+            return Ok(Some(CONTROL));
         }
         let Some(instance) = body.instance() else { return Ok(None) };
         if let Some(tag) = self.tags.get(instance) {

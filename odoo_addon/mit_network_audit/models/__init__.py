@@ -1,2 +1,12 @@
 # Part of Network Audit. License LGPL-3.
 from . import ir_http  # noqa: F401
+from . import network_audit_copy  # noqa: F401
+from . import network_audit_facts  # noqa: F401
+from . import network_audit_listing  # noqa: F401
+from . import network_audit_component  # noqa: F401
+from . import network_audit_policy  # noqa: F401
+from . import network_audit_record  # noqa: F401
+from . import network_audit_report  # noqa: F401
+from . import network_audit_request  # noqa: F401
+from . import network_audit_vendor  # noqa: F401
+from . import res_config_settings  # noqa: F401

@@ -160,6 +160,7 @@ fn lost(gap: Option<Gap>, word: &str, count: u64, unknown: u64) -> String {
         Some(Gap::Uncommitted) => format!("{} read, and lost before they were durable", much("event")),
         Some(Gap::HintFailure) => format!("{} lost: the addon could not write them", much("claim")),
         Some(Gap::Unexplained) => format!("{} lost, and the kernel does not say why", much("event")),
+        Some(Gap::ClaimsSilenced) => format!("the addon's hook silenced in {}", much("process")),
         None => format!("{} lost: {word}", much("record")),
     }
 }

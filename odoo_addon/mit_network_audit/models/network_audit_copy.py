@@ -1,0 +1,218 @@
+# Part of Network Audit. License LGPL-3.
+import logging
+import time
+from datetime import timedelta
+from itertools import islice
+
+from odoo import api, fields, models
+
+from ..big_integer import BigInteger
+from ..core import client, rows
+from .network_audit_record import SHAPE
+
+_logger = logging.getLogger(__name__)
+
+# What this database keeps; what is older is in the ledger, and comes from there on demand.
+KEPT_DAYS = 7
+KEPT_ROWS = 1_000_000
+PAGE = 5_000
+# Compared at once: a browser shows how far it is.
+COMPARED = 10_000
+# Named of each kind of difference.
+NAMED = 50
+# A person waits for this.
+ON_DEMAND_SECONDS = 2.0
+# A cron ends before the next one is due.
+CRON_SECONDS = 50.0
+
+
+class NetworkAuditCopy(models.Model):
+    """Whose records this database keeps a copy of, and how far it has come: one row.
+
+    The identity of a database is its uuid, its name, and the ledger that it copies from. Where one
+    of them has changed, the rows here are not this database's own story: it starts afresh.
+    """
+
+    _name = 'network.audit.copy'
+    _description = 'Network Audit: State of the Copy'
+    _log_access = False
+    _rec_name = 'origin'
+
+    origin = fields.Char('Ledger')
+    next_seq = BigInteger()
+    first_seq = BigInteger(help='The oldest record that was taken over')
+    database_uuid = fields.Char()
+    database_name = fields.Char()
+    copied_from = fields.Char(help='The name of the database that this one is a copy of')
+    shape = fields.Char(help='The columns that the rows were made with')
+    pulled_at = fields.Datetime()
+    facts_sent = fields.Char(help='What was told to the daemon last: a digest')
+    verdict = fields.Char()
+
+    @api.model
+    def _the(self):
+        """The one row."""
+        return self.search([], limit=1) or self.create({})
+
+    @api.model
+    def _lock(self):
+        """The one row, if nobody else is at it; else nothing."""
+        copy = self._the()
+        copy.flush_recordset()
+        self.env.cr.execute(
+            f'SELECT id FROM {self._table} WHERE id = %s FOR UPDATE SKIP LOCKED', [copy.id]
+        )
+        return copy if self.env.cr.fetchone() else self.browse()
+
+    # ------------------------------------------------------------------ taking over
+
+    @api.model
+    def _cron_pull(self):
+        """Takes over what is new, tells the daemon what changed, and removes what is too old."""
+        deadline = time.monotonic() + CRON_SECONDS
+        for step in (
+            lambda: self.env['network.audit.facts']._tell(client.ask('/v1/status')),
+            lambda: self._pull(client.ask('/v1/status'), deadline, self.env.cr.commit),
+            self.env['network.audit.report']._note_verdict,
+        ):
+            try:
+                step()
+            except client.NoAnswer as error:
+                _logger.info(
+                    'Network Audit: the daemon does not answer (%s: %s).', error.kind, error
+                )
+
+    @api.model
+    def _pull_on_demand(self):
+        try:
+            status = client.ask('/v1/status')
+            self._pull(status, time.monotonic() + ON_DEMAND_SECONDS)
+        except client.NoAnswer as error:
+            _logger.info('Network Audit: the daemon does not answer (%s).', error)
+
+    def _pull(self, status, deadline, after_page=lambda: None):
+        """Pages from where the copy ends to where the ledger ends, or until the deadline."""
+        copy = self._lock()
+        if not copy:
+            return 0
+        copy._begin(status['origin'])
+        count = 0
+        while time.monotonic() < deadline:
+            page = list(islice(client.lines('/v1/records', copy._question()), PAGE))
+            if page:
+                count += copy._take(page)
+                copy.next_seq = page[-1]['seq'] + 1
+            copy.pulled_at = fields.Datetime.now()
+            after_page()
+            if len(page) < PAGE:
+                break
+            copy = copy._lock()
+            if not copy:
+                break
+        return count
+
+    @api.model
+    def _pull_older(self):
+        """Takes over what is just older than the oldest row here; it stays until retention."""
+        try:
+            self._pull_before(time.monotonic() + ON_DEMAND_SECONDS)
+        except client.NoAnswer as error:
+            _logger.info('Network Audit: the daemon does not answer (%s).', error)
+
+    def _pull_before(self, deadline):
+        copy = self._lock()
+        count = 0
+        while copy.first_seq and not count and time.monotonic() < deadline:
+            start = max(0, copy.first_seq - PAGE)
+            records = client.lines('/v1/records', {'from': start, 'limit': PAGE})
+            count = copy._take([it for it in records if it['seq'] < copy.first_seq])
+            copy.first_seq = start
+        return count
+
+    def _question(self):
+        if self.next_seq:
+            return {'from': self.next_seq, 'limit': PAGE}
+        since = fields.Datetime.now() - timedelta(days=KEPT_DAYS)
+        return {'since_ns': int(since.timestamp()) * 10**9, 'limit': PAGE}
+
+    def _take(self, page):
+        own = [rows.row(self.origin, record) for record in page if self._is_own(record)]
+        if own and not self.first_seq:
+            self.first_seq = own[0]['seq']
+        return self.env['network.audit.record']._append(own)
+
+    # ------------------------------------------------------------------ identity
+
+    def _begin(self, origin):
+        """Starts afresh where this is another database, or another ledger, than before."""
+        own = {
+            'origin': origin,
+            'database_uuid': self.env['ir.config_parameter'].sudo().get_param('database.uuid'),
+            'database_name': self.env.cr.dbname,
+            'shape': SHAPE,
+        }
+        if all(self[name] == value for name, value in own.items()):
+            return
+        is_copy = self.database_uuid and (
+            self.database_uuid != own['database_uuid'] or self.database_name != own['database_name']
+        )
+        if is_copy:
+            _logger.info('Network Audit: this database is a copy of %s.', self.database_name)
+            own['copied_from'] = self.database_name
+        if is_copy or self.shape != SHAPE:
+            self.env['network.audit.record']._retire('TRUE', [])
+        self.write({**own, 'next_seq': 0, 'first_seq': 0, 'facts_sent': False, 'verdict': False})
+
+    # ------------------------------------------------------------------ comparing
+
+    @api.model
+    def _compare(self, from_seq=None):
+        """Compares a piece of the rows with the ledger, from a number on.
+
+        Within what was taken over and not removed since, every row has to be there, and to be what
+        the ledger says.
+        """
+        copy = self._the()
+        first, end = max(from_seq or 0, copy.first_seq), copy.next_seq
+        found = {'from': first, 'next': None, 'end': end, 'compared': 0}
+        found.update(different=[], missing=[], unknown=[], protected=True)
+        found['protected'] = self.env['network.audit.record']._is_protected()
+        if not copy.origin or first >= end:
+            return found
+        records = list(islice(client.lines('/v1/records', {'from': first}), COMPARED))
+        last = records[-1]['seq'] + 1 if len(records) == COMPARED else end
+        found['next'] = last if last < end else None
+        here = self.env['network.audit.record']._stored(copy.origin, first, min(last, end))
+        for record in records:
+            if record['seq'] < end and self._is_own(record):
+                self._compare_one(here.pop(record['seq'], None), record, found)
+        found['unknown'] = sorted(here)[:NAMED]
+        return found
+
+    @staticmethod
+    def _compare_one(stored, record, found):
+        if stored is None:
+            if len(found['missing']) < NAMED:
+                found['missing'].append(record['seq'])
+            return
+        found['compared'] += 1
+        names = rows.differences(stored, record)
+        if names and len(found['different']) < NAMED:
+            found['different'].append({'seq': record['seq'], 'columns': names})
+
+    def _is_own(self, record):
+        """A row of this database: claims that name another database of this Odoo are not."""
+        return rows.is_row(record) and rows.database(record) in (None, self.env.cr.dbname)
+
+    # ------------------------------------------------------------------ retention
+
+    @api.autovacuum
+    def _gc_rows(self):
+        """The only way rows go: too old, or too many. What stays is without a hole."""
+        copy, records = self._the(), self.env['network.audit.record']
+        before = fields.Datetime.now() - timedelta(days=KEPT_DAYS)
+        records._retire('origin IS DISTINCT FROM %s AND time < %s', [copy.origin or None, before])
+        first = records._first_kept(copy.origin, before, KEPT_ROWS)
+        if first > copy.first_seq:
+            records._retire('origin = %s AND seq < %s', [copy.origin, first])
+            copy.first_seq = first

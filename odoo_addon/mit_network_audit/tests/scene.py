@@ -1,0 +1,82 @@
+# Part of Network Audit. License LGPL-3.
+"""Records as the daemon writes them, and a daemon where one is there."""
+
+import contextlib
+import unittest
+
+from ..core import client
+
+ORIGIN = 'network-audit.local/default/0123456789ab/0001'
+ATTRIBUTION = {
+    'label': 'matched',
+    'module': 'vendor_demo',
+    'chain': ['vendor_demo', 'base'],
+    'site': 'vendor_demo/channels.py:62 by_requests',
+    'origin': 'route /vendor_demo/press',
+    'database': None,
+    'reason': 'cookie',
+    'contradictions': [],
+}
+OPENED = {
+    'direction': 'out',
+    'protocol': 'tcp',
+    'remote': {'address': '192.0.2.7', 'port': 443},
+    'local': {'address': '192.0.2.9', 'port': 40000},
+    'cookie': 3826260,
+    'process': {'tgid': 17, 'tid': 19, 'comm': 'odoo', 'executable': '/usr/bin/python3'},
+    'attribution': ATTRIBUTION,
+    'opened_before': False,
+    'instance': 'unit:odoo.service',
+}
+
+
+def record(seq, kind, **fields):
+    """One record; `fields` replace or add to what every record of its kind has."""
+    head = {
+        'seq': seq,
+        'leaf': f'{seq:064x}',
+        'time': f'2026-11-24T08:00:{seq % 60:02}.250000Z',
+        'type': 'event',
+        'class': kind,
+        'sealed': True,
+        'run': 1,
+        'epoch': 0,
+    }
+    return {**head, **fields}
+
+
+def opened(seq, **fields):
+    return record(seq, 'flow_opened', **{**OPENED, **fields})
+
+
+def ended(seq, flow, **fields):
+    content = {'flow': flow, 'end': 'closed', 'error': None, 'sent': 120, 'received': 3000}
+    times = {'duration_ns': 2_500_000, 'handshake_ns': 49_122}
+    return record(seq, 'flow_ended', **{**content, **times, 'opened': OPENED, **fields})
+
+
+def call(seq, flow, **fields):
+    content = {'channel': 'requests', 'method': 'POST', 'flow': flow, 'cookie': 3826260}
+    about = {'attribution': ATTRIBUTION, 'process': OPENED['process'], 'opened': OPENED}
+    return record(seq, 'call', **{**content, **about, 'instance': OPENED['instance'], **fields})
+
+
+def require_daemon():
+    """Skips a test where no daemon answers, and says so."""
+    try:
+        client.ask('/v1/status')
+    except client.NoAnswer as error:
+        raise unittest.SkipTest(
+            f'SKIPPED: because no daemon answers in {client.run_dir()} ({error.kind}: {error})'
+        ) from error
+
+
+@contextlib.contextmanager
+def skipping_what_is_too_old():
+    """Skips a test whose question the daemon does not know yet, and says so."""
+    try:
+        yield
+    except client.NoAnswer as error:
+        if error.kind != client.Why.OLD:
+            raise
+        raise unittest.SkipTest('SKIPPED: because the daemon is older than this app') from error

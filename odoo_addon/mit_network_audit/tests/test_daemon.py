@@ -1,0 +1,288 @@
+# Part of Network Audit. License LGPL-3.
+import os
+import socket
+import tempfile
+import threading
+import time
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import HttpCase, TransactionCase, tagged
+
+from ..core import client, hints
+from ..models import network_audit_record
+from . import scene
+from .common import Claims
+
+PATIENCE = 10
+
+
+def wait_for(look):
+    """The first answer that is something; the daemon commits and seals within moments."""
+    until = time.monotonic() + PATIENCE
+    while not (found := look()):
+        if time.monotonic() > until:
+            raise AssertionError('it did not come in time')
+        time.sleep(0.1)
+    return found
+
+
+@tagged('post_install', '-at_install')
+class TestDaemon(HttpCase):
+    """The app and a real daemon that audits this very process."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        scene.require_daemon()
+
+    def setUp(self):
+        super().setUp()
+        self.report = self.env['network.audit.report']
+        self.records = self.env['network.audit.record']
+        self.copies = self.env['network.audit.copy']
+
+    def connect(self):
+        """One outbound connection of this process; returns its local port."""
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            port = client.touch('127.0.0.1', listener.getsockname()[1])
+            listener.accept()[0].close()
+            return port
+
+    @staticmethod
+    def own(port):
+        """Of this run: another may have had the same port before."""
+        return [('local_port', '=', port), ('tgid', '=', os.getpid()), ('direction', '=', 'out')]
+
+    def pull_until(self, domain):
+        def look():
+            self.copies._pull_on_demand()
+            return self.records.search(domain)
+
+        return wait_for(look)
+
+    def test_the_page_shows_what_the_daemon_says(self):
+        self.connect()
+
+        def look():
+            content = self.report.load('1day')
+            report = content.get('report', {}).get('value')
+            return report and report['cards']['total'] and content
+
+        content = wait_for(look)
+        self.assertIn(content['report']['value']['verdict'], ('all-clear', 'attention', 'alarm'))
+        instance = content['report']['value']['instance']
+        self.assertEqual(list(content['status']['value']['instances']), [instance])
+        self.assertEqual(content['here']['hook'], 'named')
+        self.assertTrue(content['here']['protected'])
+
+    def test_a_connection_becomes_a_row_and_is_compared(self):
+        port = self.connect()
+        row = self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        self.assertEqual((row.direction, row.address, row.status), ('out', '127.0.0.1', 'closed'))
+        self.assertEqual(row.tgid, os.getpid())
+        found = self.copies._compare()
+        self.assertEqual((found['different'], found['missing'], found['unknown']), ([], [], []))
+        self.assertGreaterEqual(found['compared'], 1)
+
+    def test_a_row_that_somebody_changed_or_removed_is_named(self):
+        port = self.connect()
+        self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        rows = self.records.search(self.own(port), order='seq')
+        changed, removed = rows[0].seq, rows[-1].seq
+        origin = rows[0].origin
+        self.env.cr.execute(
+            f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
+        )
+        self.env.cr.execute(
+            "UPDATE network_audit_record SET module = 'innocent' WHERE seq = %s", [changed]
+        )
+        self.env.cr.execute('DELETE FROM network_audit_record WHERE seq = %s', [removed])
+        found = self.copies._compare()
+        self.assertEqual(found['different'], [{'seq': changed, 'columns': ['module']}])
+        self.assertEqual(found['missing'], [removed])
+        self.assertFalse(found['protected'])
+        # Another one in its place is not it.
+        self.env.cr.execute(
+            'INSERT INTO network_audit_record (origin, seq, time, kind)'
+            " VALUES (%s, %s, now(), 'call')",
+            [origin, removed],
+        )
+        found = self.copies._compare()
+        self.assertEqual([it['seq'] for it in found['different']], [changed, removed])
+
+    def test_a_row_that_the_ledger_does_not_have_is_named(self):
+        self.pull_until([*self.own(self.connect()), ('kind', '=', 'flow_ended')])
+        seal = next(it for it in client.lines('/v1/records') if it['type'] == 'seal')
+        copy = self.copies._the()
+        copy.first_seq = 0
+        with self.records._open(network_audit_record.APPEND):
+            self.env.cr.execute(
+                'INSERT INTO network_audit_record (origin, seq, time, kind)'
+                " VALUES (%s, %s, now(), 'call')",
+                [copy.origin, seal['seq']],
+            )
+        self.assertEqual(self.copies._compare()['unknown'], [seal['seq']])
+
+    def test_a_test_event_is_found_again_from_a_worker_and_from_a_child(self):
+        first = client.ask('/v1/status')['records']
+        events = [self.report.send_test_event(False), self.report.send_test_event(True)]
+        ports = [event['local_port'] for event in events]
+
+        def look():
+            found = self.report.find_test_events(ports, first)['value']
+            return len(found) == 2 and all(it['sealed'] for it in found.values()) and found
+
+        found = wait_for(look)
+        self.assertEqual(found[str(ports[0])]['process'], os.getpid())
+        self.assertEqual(found[str(ports[1])]['process'], events[1]['pid'])
+
+    def test_what_settings_explain_is_taken(self):
+        self.env['ir.mail_server'].create(
+            {'name': 'x', 'smtp_host': 'smtp.example.com', 'smtp_port': 587}
+        )
+        self.copies._the().facts_sent = False
+        with scene.skipping_what_is_too_old():
+            self.assertTrue(self.env['network.audit.facts']._tell(client.ask('/v1/status')))
+        self.assertFalse(self.env['network.audit.facts']._tell(client.ask('/v1/status')))
+
+    def test_settings_are_requests(self):
+        settings = self.env['res.config.settings'].create({})
+        self.assertTrue(settings.network_audit_enabled)
+        days = settings.network_audit_retention_days
+        settings.network_audit_retention_days = days + 1
+        settings.execute()
+        again = self.env['res.config.settings'].create({})
+        self.assertEqual(
+            again.network_audit_retention_days, days + 1, 'what tightens holds at once'
+        )
+        again.network_audit_retention_days = days
+        again.execute()
+        last = self.env['res.config.settings'].create({})
+        self.assertEqual(last.network_audit_retention_days, days + 1, 'what loosens waits')
+        self.assertIn(f'retention_days = {days}', last.network_audit_requests)
+
+    def test_a_setting_that_makes_no_sense_is_refused_with_the_daemons_sentence(self):
+        settings = self.env['res.config.settings'].create({'network_audit_retention_days': 1})
+        with self.assertRaisesRegex(UserError, '30 to 3650 days'):
+            settings.execute()
+
+    def test_the_catalogue_is_listed_and_added_to_by_request(self):
+        components = self.env['network.audit.component']
+        components.action_open()
+        self.assertTrue(components.search([('hosts', 'ilike', 'services.odoo.com')]))
+        host = f'h{os.getpid()}.example.com'
+        draft = components.create(
+            {'vendor': 'Example', 'hosts': host, 'purpose': 'a test', 'source': 'this test'}
+        )
+        self.assertEqual((draft.state, draft.word), ('draft', 'instance'))
+        draft.action_ask()
+        self.assertEqual(draft.state, 'allowed')
+        components.action_open()
+        added = components.search([('hosts', '=', host)])
+        self.assertEqual((added.state, added.word), ('holds', 'instance'))
+        with self.assertRaises(UserError):
+            added.vendor = 'Another'
+        added.action_withdraw()
+        self.assertFalse(components.search([('hosts', '=', host)]))
+
+    def test_nobody_gives_a_draft_a_state(self):
+        draft = self.env['network.audit.vendor'].create({'name': 'X', 'state': 'holds'})
+        draft.state = 'holds'
+        self.assertEqual(draft.state, 'draft')
+
+
+@tagged('post_install', '-at_install')
+class TestNoAnswer(TransactionCase):
+    """A daemon that does not answer is something to show, each reason with its own word."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.startPatcher(patch.dict(os.environ, {'NETWORK_AUDIT_RUN_DIR': self.folder.name}))
+
+    def listen(self, answer):
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(client.api_path())
+        listener.listen()
+
+        def serve():
+            try:
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        if answer is None:
+                            time.sleep(1)
+                        else:
+                            connection.sendall(answer)
+            except OSError:
+                pass  # The test is over.
+
+        threading.Thread(target=serve, daemon=True).start()
+        return listener
+
+    def check(self, kind, detail=None):
+        content = self.env['network.audit.report'].load('1day')
+        self.assertEqual(content['status']['trouble']['kind'], kind)
+        if detail:
+            self.assertIn(detail, content['status']['trouble']['detail'])
+        self.assertNotIn('report', content)
+
+    def answering(self, status, body):
+        head = f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n'
+        return (head + body).encode()
+
+    def test_there_is_no_socket(self):
+        self.check('absent')
+
+    def test_nobody_listens(self):
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.bind(client.api_path())
+        self.check('stopped')
+
+    def test_somebody_else_listens(self):
+        self.listen(b'220 mail.example.com ESMTP\r\n')
+        self.check('foreign')
+
+    def test_somebody_answers_with_something_else_than_json(self):
+        self.listen(self.answering('200 OK', '<html>'))
+        self.check('foreign')
+
+    def test_the_daemon_does_not_know_us(self):
+        self.listen(self.answering('403 Forbidden', 'only root\n'))
+        self.check('stranger', 'only root')
+
+    def test_the_daemon_does_not_know_the_question(self):
+        self.listen(self.answering('404 Not Found', ''))
+        self.check('old')
+
+    def test_the_daemon_says_that_it_cannot(self):
+        self.listen(self.answering('500 Internal Server Error', 'the disk is gone\n'))
+        self.check('failed', 'the disk is gone')
+
+    def test_no_answer_comes_in_time(self):
+        self.listen(None)
+        with self.assertRaises(client.NoAnswer) as raised:
+            client.ask('/v1/status', seconds=0.2)
+        self.assertEqual(raised.exception.kind, 'slow')
+
+    def test_the_cron_and_the_settings_go_on(self):
+        self.env['network.audit.copy']._cron_pull()
+        settings = self.env['res.config.settings'].create({})
+        self.assertTrue(settings.network_audit_trouble)
+        settings.execute()
+
+    def test_a_request_says_why_it_was_not_taken(self):
+        with self.assertRaisesRegex(UserError, 'did not take the request'):
+            self.env['network.audit.policy']._ask('auditing', False)
+
+    def test_asking_is_no_operation(self):
+        claims = Claims()
+        self.check('absent')
+        self.listen(self.answering('200 OK', '{}'))
+        client.ask('/v1/status')
+        for operation in (hints.CONNECT, hints.CALL, hints.SEND):
+            self.assertEqual(claims.new(operation), [])
