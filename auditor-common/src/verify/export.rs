@@ -3,22 +3,23 @@
 //! Only bytes whose hash the signed list has are looked at, and every file is looked at: there is nothing beside the
 //! proof that nobody checks.
 
+mod listed; // the signed list, and the keys
+mod streams; // where streams stand
+
 use std::collections::BTreeMap;
 
-use super::rows::{ProvenEnd, Scope};
+use super::rows::Scope;
 use super::{Answer, Evidence, Finding, Identity, Question, Standing, Start, Trust, Verdict, Verifier};
-use crate::body::{Body, StreamEnd};
+use crate::body::Body;
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::epoch::{SignedEpoch, SignedNode, parse_epochs};
-use crate::export::{
-    ERASED, EXPIRED, ExportNote, MAX_EXPORT, STREAM, SignedExport, TILE, WITHHELD, filter, is_path, tile_path,
-};
-use crate::merkle::{CompactRange, Hash, MAX_PROOF, sha256};
-use crate::note::{self, MAX_NOTE, NoteError, VerifierKey};
-use crate::origin::Origin;
+use crate::export::{ERASED, EXPIRED, ExportNote, TILE, WITHHELD, filter, tile_path};
+use crate::merkle::{CompactRange, Hash};
+use crate::note::MAX_NOTE;
 use crate::proof::{MAX_PROOF_FILE, ProofFile};
 use crate::record::{ENTRY_LEN, Entry, SALT_LEN};
 use crate::stream::{CONTROL, StreamTable, tag};
+use listed::read_listed;
+pub use streams::{format_streams, format_table};
 
 /// No file is larger: each is read whole, and the verifier's memory is bounded by this and by the list of files.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -135,60 +136,7 @@ struct Export<'a> {
     listed: BTreeMap<String, (u64, Hash, bool)>,
 }
 
-impl<'a> Export<'a> {
-    fn open(files: &'a mut dyn Files, expect: &Expect) -> Result<Self, Stop> {
-        let found = files.list()?;
-        if found.len() > MAX_FILES {
-            return Err(damaged("the export has more files than any has"));
-        }
-        let len = found.iter().find(|(path, _)| path == "EXPORT").map(|(_, len)| *len);
-        let len = len.ok_or_else(|| damaged("the export has no file EXPORT"))?;
-        if len > MAX_EXPORT as u64 {
-            return Err(damaged("the file EXPORT is too long"));
-        }
-        let bytes = files.read("EXPORT", len)?;
-        let signed = SignedExport::parse(&bytes).map_err(|error| damaged(format!("the file EXPORT: {error}")))?;
-        let listed: BTreeMap<_, _> =
-            signed.export.files.iter().map(|file| (file.path.clone(), (file.len, file.hash, false))).collect();
-        let mut seen = 0;
-        for (path, len) in found.iter().filter(|(path, _)| path != "EXPORT") {
-            if !is_path(path) {
-                return Err(damaged(format!("the export has a file that none has: {path:?}")));
-            }
-            match listed.get(path) {
-                Some((listed, ..)) if listed == len => seen += 1,
-                Some(_) => return Err(damaged(format!("the file {path} has another length than the list says"))),
-                None => return Err(damaged(format!("the file {path} is not in the list"))),
-            }
-        }
-        if seen != listed.len() || found.len() != listed.len() + 1 {
-            return Err(damaged("a file of the list is missing, or is there twice"));
-        }
-        let origin = signed.export.origin.clone();
-        let mut small = Unsigned { files, listed };
-        let root = small.key("keys/root.vkey")?;
-        let log = small.key("keys/log.vkey")?;
-        let bytes = small.read("node", MAX_NOTE as u64)?;
-        let node = SignedNode::parse(&bytes).map_err(|error| damaged(format!("the file node: {error}")))?;
-        let bytes = small.read("epochs", MAX_FILE)?;
-        let epochs = parse_epochs(&bytes).map_err(|error| damaged(format!("the file epochs: {error}")))?;
-        let identity = identity(expect, &root, &node, &origin, &epochs)?;
-        if log.public() != node.log.public() || log.name() != node.log.name() {
-            return Err(violated(Question::Authenticity, "keys/log.vkey is not the key that the node note names"));
-        }
-        let key = identity.epochs.get(signed.epoch as usize).map(|epoch| epoch.key.clone());
-        let key = key.ok_or_else(|| damaged(format!("there is no note of epoch {}", signed.epoch)))?;
-        match signed.verify(&identity.log, &key) {
-            Ok(_) => {}
-            Err(error @ NoteError::Unsigned { .. }) => {
-                return Err(Finding::Unknown { sentence: format!("the file EXPORT: {error}") }.into());
-            }
-            Err(error) => return Err(violated(Question::Authenticity, format!("the file EXPORT: {error}"))),
-        }
-        let Unsigned { files, listed } = small;
-        Ok(Self { files, note: signed.export, identity, listed })
-    }
-
+impl Export<'_> {
     /// A listed file, whose content has the hash of the list.
     fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, Stop> {
         read_listed(self.files, &mut self.listed, path, limit)
@@ -234,7 +182,7 @@ impl<'a> Export<'a> {
         let streams = if excerpt {
             StreamTable::default()
         } else {
-            table(&self.read("table", MAX_FILE)?).ok_or_else(|| damaged("the file table is malformed"))?
+            streams::table(&self.read("table", MAX_FILE)?).ok_or_else(|| damaged("the file table is malformed"))?
         };
         Ok(Start { range, streams })
     }
@@ -398,7 +346,7 @@ impl<'a> Export<'a> {
     /// The stream of an excerpt, and where it ends.
     fn excerpt(&mut self) -> Result<Scope, Stop> {
         let bytes = self.read("streams", MAX_NOTE as u64 * 16)?;
-        let (instance, key, ends) = streams(&bytes).ok_or_else(|| damaged("the file streams is malformed"))?;
+        let (instance, key, ends) = streams::streams(&bytes).ok_or_else(|| damaged("the file streams is malformed"))?;
         if self.note.filter != Some(filter(&instance)) {
             return Err(damaged("the file streams is about another instance than EXPORT"));
         }
@@ -502,79 +450,6 @@ struct Level {
     width: u64,
 }
 
-/// Files whose list is not known to be signed yet: the keys that sign it are among them.
-struct Unsigned<'a> {
-    files: &'a mut dyn Files,
-    listed: BTreeMap<String, (u64, Hash, bool)>,
-}
-
-impl Unsigned<'_> {
-    fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, Stop> {
-        read_listed(self.files, &mut self.listed, path, limit)
-    }
-
-    fn key(&mut self, path: &str) -> Result<VerifierKey, Stop> {
-        let bytes = self.read(path, 1024)?;
-        let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
-        let key = text.map(VerifierKey::parse);
-        match key {
-            Some(Ok(key)) => Ok(key),
-            Some(Err(error)) => Err(damaged(format!("{path}: {error}"))),
-            None => Err(damaged(format!("{path} is not one line"))),
-        }
-    }
-}
-
-fn read_listed(
-    files: &mut dyn Files,
-    listed: &mut BTreeMap<String, (u64, Hash, bool)>,
-    path: &str,
-    limit: u64,
-) -> Result<Vec<u8>, Stop> {
-    let Some((len, hash, read)) = listed.get_mut(path) else {
-        return Err(damaged(format!("the file {path} is missing")));
-    };
-    if *len > limit {
-        return Err(damaged(format!("the file {path} is too long")));
-    }
-    let bytes = files.read(path, *len)?;
-    if bytes.len() as u64 != *len || sha256(&bytes) != *hash {
-        return Err(damaged(format!("the file {path} is not the one in the list")));
-    }
-    *read = true;
-    Ok(bytes)
-}
-
-/// Follows the keys of a node's ledgers, the first of which the root key signed, up to this one.
-fn identity(
-    expect: &Expect,
-    root: &VerifierKey,
-    node: &SignedNode,
-    origin: &Origin,
-    notes: &[SignedEpoch],
-) -> Result<Identity, Stop> {
-    let mut before: Vec<VerifierKey> = vec![];
-    let mut ledgers = notes.chunk_by(|one, other| one.epoch.origin == other.epoch.origin).peekable();
-    let mut incarnation = 0;
-    while let Some(notes) = ledgers.next() {
-        let of = &notes[0].epoch.origin;
-        incarnation += 1;
-        if of.incarnation() != incarnation || of.node() != origin.node() {
-            return Err(damaged("the epoch notes are not in the order of the node's ledgers"));
-        }
-        let identity = Identity::establish(&expect.trust, root, node, of, notes, &before)?;
-        if of == origin {
-            return if ledgers.peek().is_none() {
-                Ok(identity)
-            } else {
-                Err(damaged("there are epoch notes too many"))
-            };
-        }
-        before = identity.epochs.iter().map(|note| note.key.clone()).collect();
-    }
-    Err(damaged("there is no epoch note of this ledger"))
-}
-
 fn hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
     let (hashes, rest) = bytes.as_chunks::<32>();
     rest.is_empty().then(|| hashes.to_vec())
@@ -594,73 +469,4 @@ fn take_body<'a>(bytes: &mut &'a [u8]) -> Option<TakenBody<'a>> {
     let (body, rest) = rest.split_at_checked(len as usize)?;
     *bytes = rest;
     Some(Some((salt, body)))
-}
-
-/// The table of streams where a stretch begins: a line each, `tag last-n last-seq`.
-fn table(bytes: &[u8]) -> Option<StreamTable> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut ends = Vec::new();
-    for line in text.split_terminator('\n') {
-        let mut parts = line.split(' ');
-        let tag = note::unhex(parts.next()?)?.try_into().ok()?;
-        let (last_n, last_seq) = (note::decimal(parts.next()?)?, note::decimal(parts.next()?)?);
-        if parts.next().is_some() {
-            return None;
-        }
-        ends.push(StreamEnd { tag, last_n, last_seq });
-    }
-    let table = StreamTable::from_ends(&ends)?;
-    (format_table(&table) == text).then_some(table)
-}
-
-/// The table of streams as a file.
-#[must_use]
-pub fn format_table(table: &StreamTable) -> String {
-    use std::fmt::Write as _;
-    table.ends().fold(String::new(), |mut text, end| {
-        let _ = writeln!(text, "{} {} {}", note::hex(&end.tag), end.last_n, end.last_seq);
-        text
-    })
-}
-
-type Streams = (String, [u8; 16], BTreeMap<u64, ProvenEnd>);
-
-fn streams(bytes: &[u8]) -> Option<Streams> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut lines = text.strip_suffix('\n')?.split('\n').peekable();
-    if lines.next()? != STREAM {
-        return None;
-    }
-    let instance = String::from_utf8(note::unbase64(lines.next()?)?).ok()?;
-    let key: [u8; 16] = note::unhex(lines.next()?)?.try_into().ok()?;
-    let mut ends = BTreeMap::new();
-    while let Some(line) = lines.next() {
-        let numbers: Option<Vec<u64>> = line.strip_prefix("seal ")?.split(' ').map(note::decimal).collect();
-        let &[seal, position, count, last_n, last_seq] = numbers.as_deref()? else { return None };
-        let mut proof = Vec::new();
-        while let Some(line) = lines.next_if(|line| !line.starts_with("seal ")) {
-            if proof.len() == MAX_PROOF {
-                return None;
-            }
-            proof.push(note::hash(line)?);
-        }
-        let end = StreamEnd { tag: tag(&key, &instance), last_n, last_seq };
-        ends.insert(seal, ProvenEnd { end, position, streams: count, proof });
-    }
-    (format_streams(&instance, &key, &ends) == text).then_some((instance, key, ends))
-}
-
-/// The file `streams` of an excerpt.
-#[must_use]
-pub fn format_streams(instance: &str, key: &[u8; 16], ends: &BTreeMap<u64, ProvenEnd>) -> String {
-    use std::fmt::Write as _;
-    let mut text = format!("{STREAM}\n{}\n{}\n", note::base64(instance.as_bytes()), note::hex(key));
-    for (seal, it) in ends {
-        let StreamEnd { last_n, last_seq, .. } = it.end;
-        let _ = writeln!(text, "seal {seal} {} {} {last_n} {last_seq}", it.position, it.streams);
-        for hash in &it.proof {
-            let _ = writeln!(text, "{}", note::base64(hash));
-        }
-    }
-    text
 }
