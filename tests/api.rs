@@ -1,29 +1,50 @@
 //! The local API of a real daemon, asked by ordinary HTTP clients.
 
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 
 use auditor_tests as support;
-use support::{Daemon, Scope, require, wait_for};
+use serde_json::{Value, json};
+use support::{Daemon, Group, Puppet, Scope, require, wait_for};
 
-/// A daemon that watches this very process, and its peers on loopback.
-fn of_ourselves() -> Daemon {
-    Daemon::start(Scope::Process(std::process::id()))
+/// A daemon that watches one control group.
+fn of(group: &Group) -> Daemon {
+    Daemon::start(Scope::Group(group.path().to_path_buf()))
 }
 
-/// One connection over loopback, from beginning to end.
-fn connect() {
+fn group() -> Group {
+    Group::new().expect("a control group")
+}
+
+/// A port on loopback at which somebody accepts what comes.
+fn server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    drop(TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection"));
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    port
+}
+
+/// What the daemon reports, once it is so.
+fn reported(daemon: &Daemon, what: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    wait_for(what, || {
+        last = daemon.get(path);
+        is_so(&last).then(|| last.clone())
+    })
+}
+
+fn reason<'a>(report: &'a Value, id: &str) -> Option<&'a Value> {
+    report["reasons"].as_array().into_iter().flatten().find(|reason| reason["id"] == id)
 }
 
 #[test]
 fn a_report_counts_what_went_out_and_the_terminal_shows_the_same_code() {
     require!(support::a_daemon());
-    let daemon = of_ourselves();
-    connect();
-    let report = wait_for("the connection to be counted", || {
-        let report = daemon.get("/v1/report");
-        (report["cards"]["total"].as_u64() >= Some(1)).then_some(report)
+    let daemon = Daemon::start(Scope::Process(std::process::id()));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    drop(TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection"));
+    let report = reported(&daemon, "the connection to be counted", "/v1/report", |report| {
+        report["cards"]["total"].as_u64() >= Some(1)
     });
     assert_eq!(report["verdict"], "all-clear", "{report:#}");
     let shown = daemon.auditor(&["report"]);
@@ -33,4 +54,197 @@ fn a_report_counts_what_went_out_and_the_terminal_shows_the_same_code() {
     let known = daemon.auditor(&["report", "--code", code]);
     let text = String::from_utf8_lossy(&known.stdout);
     assert!(known.status.success() && text.contains("all-clear for pid:"), "{text}");
+    let unknown = daemon.auditor(&["report", "--code", "AAAA-AAAA"]);
+    let text = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && text.contains("no such code"), "{text}");
+}
+
+#[test]
+fn an_odoo_sees_its_own_instance_and_no_other() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = of(&group);
+    let (mut one, mut other) =
+        (Puppet::start(&group, &daemon, "one.conf"), Puppet::start(&group, &daemon, "other.conf"));
+    let port = server();
+    for puppet in [&mut one, &mut other] {
+        puppet.tell(&json!(["connect", "127.0.0.1", port]));
+    }
+    reported(&daemon, "both to be counted", "/v1/report", |report| report["cards"]["total"].as_u64() >= Some(2));
+    let (status, text) = one.ask("GET", "/v1/records", &Value::Null);
+    assert_eq!(status, 200, "{text}");
+    let whose: Vec<Value> = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")).collect();
+    let instances =
+        whose.iter().filter_map(|record| record["instance"].as_str().or(record["opened"]["instance"].as_str()));
+    assert!(instances.clone().count() > 0 && instances.into_iter().all(|it| it == one.instance()), "{text}");
+    assert_eq!(one.get("/v1/report")["instance"], one.instance());
+    assert_eq!(one.get("/v1/policy")["instance"], one.instance());
+    let statuses = one.get("/v1/status")["instances"].clone();
+    assert_eq!(statuses.as_object().expect("a map").keys().collect::<Vec<_>>(), [one.instance()]);
+    let foreign = other.instance().replace(' ', "%20");
+    for path in ["/v1/report", "/v1/policy", "/v1/catalogue"] {
+        let (status, text) = one.ask("GET", &format!("{path}?instance={foreign}"), &Value::Null);
+        assert_eq!(status, 403, "{path}: {text}");
+    }
+    for (path, body) in [
+        ("/v1/policy", json!({"instance": other.instance(), "setting": "auditing", "value": false})),
+        ("/v1/ack", json!({"instance": other.instance(), "reason": "lost", "text": "fine"})),
+        ("/v1/policy/decide", json!({"number": 1, "accept": true})),
+    ] {
+        let (status, text) = one.ask("POST", path, &body);
+        assert!(status == 403 || status == 404, "{path}: {status} {text}");
+    }
+    assert_eq!(daemon.get("/v1/policy")["decisions"], json!([]));
+}
+
+/// What somebody without any right gets: the status, and the sentence.
+fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> (u64, String) {
+    let mut curl = Command::new("setpriv");
+    curl.args(["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "--silent", "--show-error"]);
+    curl.args(["--max-time", "20", "--write-out", "%{http_code}", "--unix-socket"]);
+    let output = curl.arg(daemon.run_folder().join("auditor.sock")).args(arguments).output().expect("curl");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.split_at(text.len() - 3);
+    (status.parse().expect("a status"), body.to_owned())
+}
+
+#[test]
+fn a_stranger_learns_that_the_daemon_is_there_and_nothing_else() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = of(&group);
+    for path in ["/healthz", "/readyz", "/v1/version"] {
+        assert_eq!(as_nobody(&daemon, &[&format!("http://auditor{path}")]).0, 200, "{path}");
+    }
+    for path in [
+        "/v1/status",
+        "/v1/records",
+        "/v1/events",
+        "/v1/report",
+        "/v1/code?code=AAAA-AAAA",
+        "/v1/policy",
+        "/v1/catalogue",
+        "/v1/checkpoint",
+    ] {
+        let (status, text) = as_nobody(&daemon, &[&format!("http://auditor{path}")]);
+        assert!(status == 403 && text.contains("ask with sudo"), "{path}: {status} {text}");
+    }
+    for (path, body) in [
+        ("/v1/policy", r#"{"instance": "x", "setting": "auditing", "value": false}"#),
+        ("/v1/policy/decide", r#"{"number": 1, "accept": true}"#),
+        ("/v1/ack", r#"{"reason": "lost", "text": "fine"}"#),
+    ] {
+        let (status, text) = as_nobody(&daemon, &["--data", body, &format!("http://auditor{path}")]);
+        assert!(status == 403, "{path}: {status} {text}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_a_sentence() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = of(&group);
+    let mut odoo = Puppet::start(&group, &daemon, "odd.conf");
+    let long = format!(r#"{{"setting": "watch", "value": {{"name": "{}"}}}}"#, "x".repeat(70_000));
+    let deep = format!(r#"{{"setting": "watch", "value": {}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    for (path, text, status, sentence) in [
+        ("/v1/policy", "", 400, "EOF"),
+        ("/v1/policy", "\u{0}", 400, "not what is asked for"),
+        ("/v1/policy", "[]", 400, "not what is asked for"),
+        ("/v1/policy", "{}", 400, "missing field"),
+        ("/v1/policy", r#"{"setting": "auditing", "value": false, "more": 1}"#, 400, "unknown field"),
+        ("/v1/policy", r#"{"setting": "auditing", "value": "no"}"#, 400, "boolean"),
+        ("/v1/policy", r#"{"setting": "colour", "value": 1}"#, 400, "unknown variant"),
+        ("/v1/policy", r#"{"setting": "retention_days", "value": 3}"#, 400, "from 30 to 3650"),
+        ("/v1/policy", r#"{"setting": "auditing", "value": true}"#, 409, "it is so already"),
+        ("/v1/policy", &long, 413, "length limit"),
+        ("/v1/policy", &deep, 400, "recursion limit"),
+        ("/v1/policy/decide", r#"{"number": -1, "accept": true}"#, 400, "integer"),
+        ("/v1/policy/decide", r#"{"number": 7, "accept": true}"#, 404, "no request 7 waits"),
+        ("/v1/ack", r#"{"reason": "boredom", "text": "x"}"#, 400, "is no reason"),
+        ("/v1/ack", r#"{"reason": "lost", "text": ""}"#, 400, "one line"),
+        ("/v1/ack", r#"{"reason": "lost", "text": "a\nb"}"#, 400, "one line"),
+        ("/v1/report", "{}", 405, ""),
+    ] {
+        let (found, said) = odoo.post_text(path, text);
+        let shown: String = text.chars().take(80).collect();
+        assert!(found == status && said.contains(sentence), "{path} {shown}: {found} {said}");
+    }
+    for (path, sentence) in [
+        ("/v1/report?window=soon", "no span of time"),
+        ("/v1/report?window=20years", "no span of time"),
+        ("/v1/report?colour=red", "unknown field"),
+        ("/v1/records?label=certain", "label is one of"),
+        ("/v1/records?from=x", "invalid digit"),
+        ("/v1/code", "missing field"),
+    ] {
+        let (status, said) = odoo.ask("GET", path, &Value::Null);
+        assert!(status == 400 && said.contains(sentence), "{path}: {status} {said}");
+    }
+    assert_eq!(daemon.get("/v1/policy")["decisions"], json!([]), "nothing of it is recorded");
+}
+
+#[test]
+fn what_an_odoo_asks_for_is_sealed_and_the_host_decides_what_loosens() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = of(&group);
+    let mut odoo = Puppet::start(&group, &daemon, "asking.conf");
+    let tighter = odoo.post("/v1/policy", &json!({"setting": "strict_redaction", "value": true}));
+    assert_eq!(tighter["decision"]["step"], "at_once", "{tighter}");
+    let looser = odoo.post("/v1/policy", &json!({"setting": "retention_days", "value": 40}));
+    assert_eq!((&looser["decision"]["step"], &looser["sealed"]), (&json!("waiting"), &json!(true)), "{looser}");
+    assert!(daemon.get("/v1/status")["sealed"].as_u64() > looser["seq"].as_u64(), "it is under a checkpoint");
+    let policy = odoo.get("/v1/policy");
+    assert_eq!((&policy["policy"]["retention_days"], &policy["waiting"][0]["number"]), (&json!(180), &json!(2)));
+    assert_eq!(odoo.post_text("/v1/policy/decide", r#"{"number": 2, "accept": true}"#).0, 403, "it is not the host");
+    let listed = daemon.auditor(&["policy", "list"]);
+    let text = String::from_utf8_lossy(&listed.stdout);
+    assert!(text.contains("retention_days 40") && text.contains("asking.conf"), "{text}");
+    let accepted = daemon.auditor(&["policy", "accept", "2"]);
+    assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
+    assert_eq!(odoo.get("/v1/policy")["policy"]["retention_days"], 40);
+    let report = odoo.get("/v1/report");
+    assert_eq!(report["verdict"], "attention", "{report:#}");
+    assert_eq!(reason(&report, "loosened").expect("a reason")["subject"], "retention_days");
+    let again = daemon.auditor(&["policy", "accept", "2"]);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("no request 2 waits"));
+    // What was decided is in the ledger, and nowhere else: it holds after a restart.
+    assert!(daemon.stop().success());
+    daemon.start_again();
+    let policy = wait_for("the records to be read", || {
+        let policy = daemon.get(&format!("/v1/policy?instance={}", odoo.instance().replace(' ', "%20")));
+        (policy["decisions"].as_array()?.len() == 3).then_some(policy)
+    });
+    assert_eq!(policy["policy"]["retention_days"], 40, "{policy:#}");
+    assert_eq!(policy["policy"]["strict_redaction"], true, "{policy:#}");
+    let verified = daemon.auditor(&["verify"]);
+    let text = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(matches!(verified.status.code(), Some(0 | 4)), "{text}");
+}
+
+#[test]
+fn what_is_switched_off_is_counted_and_not_recorded() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = of(&group);
+    let mut odoo = Puppet::start(&group, &daemon, "private.conf");
+    let port = server();
+    let done = odoo.post("/v1/policy", &json!({"setting": "auditing", "value": false}));
+    assert_eq!(done["decision"]["step"], "allowed", "{done}");
+    let own = odoo.tell(&json!(["connect", "127.0.0.1", port]));
+    odoo.tell(&json!(["connect", "127.0.0.1", port]));
+    let on = odoo.post("/v1/policy", &json!({"setting": "auditing", "value": true}));
+    let recorded = odoo.tell(&json!(["connect", "127.0.0.1", port]));
+    let flow = |own: &Value| {
+        let own = own.clone();
+        move |event: &Value| event["class"] == "flow_opened" && event["local"]["port"] == own
+    };
+    daemon.wait_for_event("the flow after it was switched on", flow(&recorded));
+    assert!(!daemon.events().iter().any(flow(&own)), "it was switched off");
+    let counted = daemon.wait_for_event("what was counted", |event| event["class"] == "unrecorded");
+    assert_eq!((&counted["flows"], &counted["instance"]), (&json!(2), &json!(odoo.instance())), "{counted}");
+    assert!(counted["seq"].as_u64() < on["seq"].as_u64(), "it is declared before what ends it");
+    let report = odoo.get("/v1/report");
+    assert_eq!((&report["cards"]["unrecorded"], &report["verdict"]), (&json!(2), &json!("attention")), "{report:#}");
 }

@@ -610,6 +610,9 @@ impl Body {
             Self::FlowOpened(flow) => &flow.instance,
             Self::Call(call) => &call.instance,
             Self::Process(process) => &process.instance,
+            Self::Unrecorded(it) => &it.instance,
+            Self::Decision(it) => &it.instance,
+            Self::Acknowledged(it) => &it.instance,
             _ => return None,
         };
         (!instance.is_empty()).then_some(instance.as_str())

@@ -18,14 +18,20 @@ pub mod checkpoint; // the size and the root of the tree, signed
 #[cfg(feature = "user")]
 pub mod epoch; // who may sign, from when on
 #[cfg(feature = "user")]
+pub mod export; // a part of the ledger, handed to somebody
+#[cfg(feature = "user")]
 pub mod merkle; // the tree, its right edge and its proofs
 #[cfg(feature = "user")]
 pub mod note; // signed text
 #[cfg(feature = "user")]
 pub mod origin; // whose ledger it is
 #[cfg(feature = "user")]
+pub mod proof; // one record and where it lies
+#[cfg(feature = "user")]
 pub mod record; // an entry: link of the chain and leaf of the tree
 #[cfg(feature = "user")]
 pub mod stream; // the records of one instance among all others
+#[cfg(feature = "user")]
+pub mod tar; // the one form of archive that an export has
 #[cfg(feature = "user")]
 pub mod verify; // rows and checkpoints -> verdict

@@ -106,6 +106,24 @@ impl CompactRange {
         self.hashes.push(hash);
     }
 
+    /// Adds a perfect subtree of `2^height` leaves; `false` if none can begin here.
+    pub fn append_subtree(&mut self, height: u32, root: Hash) -> bool {
+        let Some(leaves) = 1_u64.checked_shl(height) else { return false };
+        let Some(size) = self.size.checked_add(leaves) else { return false };
+        if !self.size.is_multiple_of(leaves) {
+            return false;
+        }
+        let merges = (self.size >> height).trailing_ones();
+        let mut hash = root;
+        for _ in 0..merges {
+            let Some(left) = self.hashes.pop() else { return false };
+            hash = node(&left, &hash);
+        }
+        self.hashes.push(hash);
+        self.size = size;
+        true
+    }
+
     /// The root of the tree.
     #[must_use]
     pub fn root(&self) -> Hash {
@@ -113,6 +131,21 @@ impl CompactRange {
         let Some(last) = from_the_right.next() else { return empty() };
         from_the_right.fold(*last, |right, left| node(left, &right))
     }
+}
+
+/// The perfect subtrees that the leaves from `from` to `to` are made of, from the left: where each begins, and its height.
+pub fn subtrees(from: u64, to: u64) -> impl Iterator<Item = (u64, u32)> {
+    let mut at = from;
+    std::iter::from_fn(move || {
+        if at >= to {
+            return None;
+        }
+        let fits = (to - at).ilog2();
+        let height = if at == 0 { fits } else { at.trailing_zeros().min(fits) };
+        let start = at;
+        at += 1 << height;
+        Some((start, height))
+    })
 }
 
 /// Why a proof was refused.
@@ -296,6 +329,24 @@ mod tests {
         leaves[50..].iter().for_each(|leaf| second.append(*leaf));
         assert_eq!(second, whole);
         assert_eq!(CompactRange::from_parts(3, vec![[0; 32]]), None);
+    }
+
+    #[test]
+    fn a_tree_in_pieces_has_the_root_of_the_whole() {
+        let leaves = leaves(100);
+        for (from, to) in [(0, 100), (3, 100), (64, 97), (50, 51), (99, 100), (7, 7)] {
+            let mut range = CompactRange::new();
+            leaves[..from].iter().for_each(|leaf| range.append(*leaf));
+            for (start, height) in subtrees(from as u64, to as u64) {
+                let (start, len) = (start as usize, 1 << height);
+                assert!(range.append_subtree(height, root_by_definition(&leaves[start..start + len])));
+            }
+            assert_eq!(range.root(), root_by_definition(&leaves[..to]), "{from} {to}");
+        }
+        let mut range = CompactRange::new();
+        range.append(leaves[0]);
+        assert!(!range.append_subtree(1, leaves[1]));
+        assert!(!range.append_subtree(64, leaves[1]));
     }
 
     #[test]

@@ -23,7 +23,7 @@ const ED25519: u8 = 1;
 /// Why a note, a key or a signature was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoteError {
-    /// Longer than [`MAX_NOTE`].
+    /// Longer than its kind may be.
     TooLong,
     /// Not UTF-8, or with a control character.
     NotText,
@@ -54,7 +54,7 @@ pub enum NoteError {
 impl std::fmt::Display for NoteError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::TooLong => write!(f, "the note is longer than {MAX_NOTE} bytes"),
+            Self::TooLong => write!(f, "the note is too long"),
             Self::NotText => write!(f, "the note is not plain UTF-8 text"),
             Self::NotANote => write!(f, "this is not a signed note"),
             Self::BadSignatureLine => write!(f, "the note has a malformed signature line"),
@@ -208,7 +208,12 @@ pub struct Note {
 impl Note {
     /// Reads a note. Whatever it accepts, [`Note`] writes again to the same bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
-        if bytes.len() > MAX_NOTE {
+        Self::parse_up_to(bytes, MAX_NOTE)
+    }
+
+    /// The same for a kind of note that may be longer.
+    pub(crate) fn parse_up_to(bytes: &[u8], limit: usize) -> Result<Self, NoteError> {
+        if bytes.len() > limit {
             return Err(NoteError::TooLong);
         }
         let note = std::str::from_utf8(bytes).map_err(|_| NoteError::NotText)?;
@@ -268,7 +273,38 @@ pub(crate) fn hash(text: &str) -> Option<[u8; 32]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-/// A hash as it stands in notes.
-pub(crate) fn base64(hash: &[u8; 32]) -> String {
-    STANDARD.encode(hash)
+/// Bytes as they stand in notes.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Bytes in base64, in the one form that they have.
+pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Bytes in hexadecimal, in the one form that they have.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::body::StreamEnd;
 use crate::merkle::{CompactRange, Hash, leaf, sha256};
+use crate::proof::{Tree, inclusion};
 use crate::record::{Entry, NO_RECORD};
 
 /// Tag of the stream of everything that is no EVENT: what the ledger says about itself. Its key is zero and its name is
@@ -56,6 +57,35 @@ impl StreamTable {
         self.0.get(tag).map_or((0, NO_RECORD), |(last_n, last_seq)| (last_n + 1, *last_seq))
     }
 
+    /// Where a stream ends; `None` if it has not begun.
+    #[must_use]
+    pub fn end(&self, tag: &[u8; 16]) -> Option<StreamEnd> {
+        self.0.get(tag).map(|(last_n, last_seq)| StreamEnd { tag: *tag, last_n: *last_n, last_seq: *last_seq })
+    }
+
+    /// Has this stream begun?
+    #[must_use]
+    pub fn has(&self, tag: &[u8; 16]) -> bool {
+        self.0.contains_key(tag)
+    }
+
+    /// Takes the entry's word for where its stream stood before it.
+    pub fn begin_after(&mut self, entry: &Entry) {
+        if let Some(before) = entry.stream_n.checked_sub(1) {
+            self.0.insert(entry.stream_tag, (before, entry.stream_prev));
+        }
+    }
+
+    /// Its line in the table: place, number of lines, and how it leads to the root.
+    #[must_use]
+    pub fn prove(&self, tag: &[u8; 16]) -> Option<(u64, u64, Vec<Hash>)> {
+        let position = self.0.keys().position(|known| known == tag)? as u64;
+        let mut leaves = Leaves(self.ends().map(|end| table_leaf(&end)).collect());
+        let count = leaves.0.len() as u64;
+        let Ok(proof) = inclusion(&mut leaves, position, count);
+        Some((position, count, proof))
+    }
+
     /// Puts an entry at the end of its stream; `false` if it does not follow.
     pub fn follow(&mut self, entry: &Entry) -> bool {
         let found = (entry.stream_n, entry.stream_prev);
@@ -77,6 +107,21 @@ impl StreamTable {
             range.append(table_leaf(&end));
         }
         range.root()
+    }
+}
+
+/// A table is small: its subtrees are hashed as they are asked for.
+struct Leaves(Vec<Hash>);
+
+impl Tree for Leaves {
+    type Error = std::convert::Infallible;
+
+    fn perfect(&mut self, start: u64, height: u32) -> Result<Hash, Self::Error> {
+        let mut range = CompactRange::new();
+        for leaf in self.0.iter().skip(start as usize).take(1 << height) {
+            range.append(*leaf);
+        }
+        Ok(range.root())
     }
 }
 

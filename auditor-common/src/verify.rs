@@ -14,12 +14,17 @@
 //! The first thing that does not fit ends it: `finish` then says what and where. A verdict has six independent fields
 //! and one exit code; what is not proven is never called so.
 
+mod answers; // what is to be said at the end
+mod checkpoints; // roots and signatures
 mod coverage; // marks of the kernel against what is recorded
+mod export; // an export's files -> verdict
 mod identity; // pinned key -> log's key -> epoch keys
+mod json; // a verdict for programs and for people
 mod rows; // links, leaves, commitments, times
 
+pub use export::{Expect, ExportError, Files, MAX_FILE, format_streams, format_table, verify_export};
 pub use identity::{Identity, Trust};
-pub use rows::{Digested, Evidence, Released, Start, Verifier};
+pub use rows::{Digested, Evidence, ProvenEnd, Released, Scope, Start, Verifier};
 
 use crate::merkle::Hash;
 
@@ -171,9 +176,12 @@ pub struct Verdict {
     pub gaps: Vec<String>,
     /// How many there are.
     pub gap_count: u64,
-    /// Was authenticity asked for (a key was pinned)?
-    pub pinned: bool,
+    /// Which of the six must be proven for the exit code 0.
+    pub required: [bool; 6],
 }
+
+/// Time is never required: without a witness it is the host's own word.
+pub const REQUIRED: [bool; 6] = [true, true, true, true, false, true];
 
 impl Verdict {
     /// The answer to one question.
@@ -182,19 +190,13 @@ impl Verdict {
         &self.answers[question as usize]
     }
 
-    /// See [`exit`]. Time is never required: without a witness it is the host's own word.
+    /// See [`exit`].
     #[must_use]
     pub fn exit(&self) -> u8 {
         let violated = self.answers.iter().any(|answer| answer.standing == Standing::Violated);
         let unknown = matches!(self.finding, Some(Finding::Unknown { .. }));
-        let unproven = Question::ALL.into_iter().any(|question| {
-            let required = match question {
-                Question::Authenticity => self.pinned,
-                Question::Time => false,
-                _ => true,
-            };
-            required && self.answer(question).standing != Standing::Proven
-        });
+        let unproven = (self.required.iter().zip(&self.answers))
+            .any(|(required, answer)| *required && answer.standing != Standing::Proven);
         match (violated, unknown, unproven) {
             (true, ..) => exit::TAMPERED,
             (_, true, _) => exit::UNKNOWN,

@@ -95,6 +95,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What Odoos asked for, and the host's answers
+    Policy {
+        /// What to do
+        #[command(subcommand)]
+        what: PolicyCommand,
+    },
+    /// Acknowledge a reason of the verdict: it does not count any more, until it recurs
+    Ack(AckArgs),
+    /// The configuration file
+    Config {
+        /// What to do with it
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
     /// A completion script for your shell
     Completion {
         /// Which shell
@@ -104,12 +118,79 @@ pub enum Command {
     Version,
 }
 
+/// `auditor policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Show what was asked for, what waits, and what holds
+    List {
+        /// Only this instance's: a name, as `auditor status` prints it
+        #[arg(long, value_name = "INSTANCE")]
+        instance: Option<String>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Accept a request that waits
+    Accept {
+        /// Its number
+        #[arg(value_name = "N")]
+        number: u64,
+    },
+    /// Deny a request that waits
+    Deny {
+        /// Its number
+        #[arg(value_name = "N")]
+        number: u64,
+    },
+    /// Change how an instance is recorded, with the host's authority
+    Ask {
+        /// Which: a name, as `auditor status` prints it
+        #[arg(long, value_name = "INSTANCE")]
+        instance: String,
+        /// auditing, strict_redaction, retention_days, disabled_channels, watch, unwatch, document, undocument
+        setting: String,
+        /// The value, as JSON: a number, true or false, a list, an object; anything else is taken as text
+        value: String,
+    },
+}
+
+/// `auditor ack`.
+#[derive(Args, Debug)]
+pub struct AckArgs {
+    /// Which reason: a name, as `auditor report --json` has it in "id"
+    #[arg(value_name = "REASON")]
+    pub reason: String,
+    /// About what: as the report has it in "subject"
+    #[arg(long, value_name = "SUBJECT", default_value = "")]
+    pub subject: String,
+    /// Why this is no worry; it is sealed with it
+    #[arg(long, value_name = "TEXT")]
+    pub text: String,
+    /// For this instance's report; without it for that of the whole host
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
+}
+
+/// `auditor config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether it makes sense, and if not, where
+    Check {
+        /// Another file than the usual one
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
 /// `auditor run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// What to audit: odoo (every Odoo, found by its command line), pid:NUMBER, or cgroup:/PATH; children always follow
     #[arg(long, value_name = "SCOPE", default_value = "odoo")]
     pub scope: Scope,
+    /// Another configuration file than /etc/network-audit/auditor.toml; without that one everything is as always
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Another kernel object than the one that is built in
     #[arg(long, value_name = "FILE")]
     pub ebpf_object: Option<PathBuf>,

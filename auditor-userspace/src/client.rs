@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -18,6 +18,8 @@ pub enum AskError {
     NotRunning(io::Error),
     /// The socket is there and may not be used.
     Denied(String),
+    /// It does not do that: its own sentence.
+    Refused(String),
     /// It answered with something else than was asked for.
     Answer(String),
 }
@@ -27,6 +29,7 @@ impl std::fmt::Display for AskError {
         match self {
             Self::NotRunning(source) => write!(f, "the daemon does not answer ({source}): is `auditor run` running?"),
             Self::Denied(why) => write!(f, "the daemon refuses: {why}"),
+            Self::Refused(why) => f.write_str(why),
             Self::Answer(what) => write!(f, "the daemon's answer makes no sense: {what}"),
         }
     }
@@ -44,16 +47,35 @@ pub fn object(socket: &Path, path: &str) -> Result<Value, AskError> {
     found.ok_or_else(|| AskError::Answer("it is empty".into()))
 }
 
+/// Wants something to be done; gives the answer.
+pub fn post(socket: &Path, path: &str, body: &Value) -> Result<Value, AskError> {
+    let mut found = None;
+    send(socket, path, Some(body), |value| {
+        found = Some(value);
+        true
+    })?;
+    found.ok_or_else(|| AskError::Answer("it is empty".into()))
+}
+
 /// Asks for JSON objects, a line each; `each` says whether to go on.
 pub fn lines(socket: &Path, path: &str, each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
+    send(socket, path, None, each)
+}
+
+fn send(socket: &Path, path: &str, body: Option<&Value>, each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| AskError::Answer(format!("no runtime: {source}")))?;
-    runtime.block_on(ask(socket, path, each))
+    runtime.block_on(ask(socket, path, body, each))
 }
 
-async fn ask(socket: &Path, path: &str, mut each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
+async fn ask(
+    socket: &Path,
+    path: &str,
+    body: Option<&Value>,
+    mut each: impl FnMut(Value) -> bool,
+) -> Result<(), AskError> {
     let answer = |source: hyper::Error| AskError::Answer(source.to_string());
     let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -63,9 +85,11 @@ async fn ask(socket: &Path, path: &str, mut each: impl FnMut(Value) -> bool) -> 
     })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(answer)?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(if body.is_some() { Method::POST } else { Method::GET })
+        .uri(path)
         .header("host", "auditor")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
         .map_err(|source| AskError::Answer(source.to_string()))?;
     let mut response = sender.send_request(request).await.map_err(answer)?;
     let status = response.status();
@@ -91,10 +115,11 @@ async fn ask(socket: &Path, path: &str, mut each: impl FnMut(Value) -> bool) -> 
         return Ok(());
     }
     let why = String::from_utf8_lossy(&rest).trim().to_owned();
-    Err(if status == StatusCode::FORBIDDEN {
-        AskError::Denied(why)
-    } else {
-        AskError::Answer(format!("{status}: {why}"))
+    Err(match status {
+        StatusCode::FORBIDDEN => AskError::Denied(why),
+        // The daemon's own sentence says what is wrong, and what to do.
+        status if status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE => AskError::Refused(why),
+        status => AskError::Answer(format!("{status}: {why}")),
     })
 }
 

@@ -1,7 +1,9 @@
 //! What each command does: the edge between people and the stages.
 
+mod config; // the configuration file
 mod events; // print records
 mod keys; // who signs
+mod policy; // what instances asked for
 mod probe; // what loads here
 mod report; // the verdict
 mod run; // record
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand};
 use crate::config::Places;
 
 /// Exit codes: they mean the same in every command.
@@ -43,6 +45,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Status { json } => status::print(&places, json),
         Command::Report(asked) => report::print(&places, &asked),
         Command::Events(asked) => events::print(&places, &asked),
+        Command::Policy { what } => policy::run(&places, &what),
+        Command::Ack(asked) => policy::acknowledge(&places, &asked),
+        Command::Config { what: ConfigCommand::Check { config } } => config::check(config.as_deref()),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "auditor", &mut std::io::stdout());
             Ok(exit::FINE)

@@ -1,12 +1,21 @@
-//! What was typed, as a valid configuration or a reason.
+//! What was typed and written, as a valid configuration or a reason.
+
+pub mod file; // the configuration file
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::serve::wire::hex;
 
 /// Where the ledger and its keys are kept, unless somebody says otherwise.
 pub const STATE_DIR: &str = "/var/lib/network-audit";
 /// Where the sockets are, unless somebody says otherwise.
 pub const RUN_DIR: &str = "/run/network-audit";
+
+/// The configuration file, unless somebody names another.
+pub const CONFIG_FILE: &str = "/etc/network-audit/auditor.toml";
 
 /// The directories that every command needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +85,19 @@ impl std::fmt::Display for Scope {
     }
 }
 
+/// What is recorded of the addresses of clients: the other ends of inbound flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAddresses {
+    /// Their network: the first 24 bits of IPv4, 48 of IPv6.
+    #[default]
+    Cut,
+    /// All of it.
+    Full,
+    /// Nothing.
+    Off,
+}
+
 /// Everything that `auditor run` needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -87,6 +109,10 @@ pub struct Config {
     pub ebpf_object: Option<PathBuf>,
     /// Size of the ring between kernel and daemon, bytes: a power of two and at least one page.
     pub ring_bytes: u32,
+    /// The configuration file.
+    pub file: file::File,
+    /// The catalogues that it names, and the SHA-256 of each.
+    pub catalogues: Vec<(PathBuf, [u8; 32])>,
 }
 
 /// The ring's size, unless somebody says otherwise: about 70,000 events.
@@ -105,8 +131,13 @@ impl Config {
     #[must_use]
     pub fn canonical(&self) -> String {
         let object = self.ebpf_object.as_ref().map_or("built-in".into(), |path| path.display().to_string());
+        // Written by a serializer with one order: the same configuration has the same digest.
+        let file = serde_json::to_string(&self.file).unwrap_or_default();
+        let catalogues: String = self.catalogues.iter().fold(String::new(), |text, (path, digest)| {
+            text + &format!("catalogue {} {}\n", path.display(), hex(digest))
+        });
         format!(
-            "state {}\nrun {}\nscope {}\nobject {object}\nring {}\n",
+            "state {}\nrun {}\nscope {}\nobject {object}\nring {}\nfile {file}\n{catalogues}",
             self.places.state.display(),
             self.places.run.display(),
             self.scope,

@@ -5,11 +5,15 @@
 
 mod calls; // claims that are records of their own
 mod observe; // one event through the stages
+mod orders; // what others asked for
+mod own; // the daemon's own traffic
 mod seal; // commit, balance, seal
 mod watch; // who is audited, and what is told to the window
+mod withheld; // what policy leaves out of the record
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -25,14 +29,22 @@ use crate::attribute::handover::Handover;
 use crate::attribute::lineage::{Lineage, Member};
 use crate::attribute::proc::Proc;
 use crate::attribute::sockets::Sockets;
+use crate::catalogue::Catalogue;
 use crate::clock::{self, Now};
+use crate::config::ClientAddresses;
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
+use crate::policy::Policies;
+use crate::policy::terms::Terms;
 use crate::probe::{HookStatus, Overflows, Probe};
 use crate::ring::Ring;
+use crate::serve::orders::Ordered;
 use crate::serve::peer::Instances;
 use crate::serve::status::Status;
 use crate::store::Store;
+use orders::Lately;
+use own::Own;
+use withheld::Withheld;
 
 /// Longest sleep between two looks at the ring: events about sockets alone do not wake us, so that they cost the
 /// audited process nothing.
@@ -60,6 +72,14 @@ pub struct Parts {
     pub committed: channel::Sender<u64>,
     /// Digests that every seal repeats.
     pub digests: Digests,
+    /// What others want to be done.
+    pub orders: Receiver<Ordered>,
+    /// The host's catalogue: what is asked for is compared with it.
+    pub catalogue: Catalogue,
+    /// How instances are recorded that asked for nothing.
+    pub terms: Terms,
+    /// What is recorded of the addresses of clients.
+    pub client_addresses: ClientAddresses,
 }
 
 /// What runs, and how it is configured.
@@ -101,6 +121,11 @@ pub struct Pipeline {
     detached: BTreeSet<&'static str>,
     /// Processes whose hook does not answer, and of whom that was told.
     silenced: BTreeSet<u32>,
+    /// What was asked for and decided; `None` until the records have been read.
+    policies: Option<Policies>,
+    withheld: Withheld,
+    acknowledged: Lately,
+    own: Own,
     due: Due,
 }
 
@@ -136,6 +161,10 @@ impl Pipeline {
             overflows: Overflows::default(),
             detached: BTreeSet::new(),
             silenced: BTreeSet::new(),
+            policies: None,
+            withheld: Withheld::default(),
+            acknowledged: Lately::default(),
+            own: Own::default(),
             due: Due::default(),
         }
     }
@@ -143,6 +172,7 @@ impl Pipeline {
     /// Finds who is audited, and seals the beginning of the run. Whoever is told after this that the daemon is there may
     /// rely on being seen.
     pub fn begin(&mut self) -> anyhow::Result<()> {
+        self.watch_ourselves()?;
         self.turn(clock::now())?;
         self.seal(clock::now())
     }
@@ -166,6 +196,7 @@ impl Pipeline {
         self.observe_batch(now)?;
         self.record_calls(!more, now)?;
         self.look(now)?;
+        self.take_orders(now)?;
         self.commit_if_due(now)?;
         self.seal_if_due(now)?;
         self.tell(now);
@@ -246,6 +277,7 @@ impl Pipeline {
         self.record_waiting(now)?;
         self.flows.stop(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
+        self.declare_all_withheld(now)?;
         self.append(Body::RunStop(RunStop { reason: reason.to_owned() }), now)?;
         self.seal(now)
     }

@@ -104,6 +104,31 @@ impl Policies {
         }
     }
 
+    /// Whether it is recorded at all.
+    #[must_use]
+    pub fn auditing(&self, instance: &str) -> bool {
+        self.asked.get(instance).and_then(|asked| asked.auditing).unwrap_or(self.terms.policy.auditing)
+    }
+
+    /// Whether less is told about people.
+    #[must_use]
+    pub fn strict_redaction(&self, instance: &str) -> bool {
+        self.asked.get(instance).and_then(|asked| asked.strict_redaction).unwrap_or(self.terms.policy.strict_redaction)
+    }
+
+    /// Whether calls of this channel are recorded.
+    #[must_use]
+    pub fn channel(&self, instance: &str, channel: &str) -> bool {
+        let asked = self.asked.get(instance).and_then(|asked| asked.disabled_channels.as_ref());
+        !asked.unwrap_or(&self.terms.policy.disabled_channels).contains(channel)
+    }
+
+    /// What the host has decided beforehand.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// The catalogue that holds for this instance; `None` if it is the host's.
     #[must_use]
     pub fn catalogue(&self, instance: &str, host: &Catalogue) -> Option<Catalogue> {

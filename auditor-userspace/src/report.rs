@@ -28,6 +28,41 @@ use panels::{Cards, DestinationLine, HourLine, ModuleLine, Share};
 use reason::{Moment, Reason, Verdict};
 use timeline::Span;
 
+/// The rules of the verdict, by the names of their reasons.
+pub const RULES: [&str; 31] = [
+    "store_violated",
+    "records_missing",
+    "contradiction",
+    "watched_hosts",
+    "watched_modules",
+    "raw_socket",
+    "packet_socket",
+    "stolen_descriptor",
+    "ptrace",
+    "self_egress",
+    "capture_off",
+    "unattributed",
+    "lost",
+    "interrupted",
+    "hook_off",
+    "auditing_off",
+    "loosened",
+    "first_contact",
+    "unverified",
+    "new_destinations",
+    "clock_set",
+    "open_before",
+    "restarted",
+    "recycled",
+    "lower_tier",
+    "root_key",
+    "claimed_settings",
+    "passed_through",
+    "folded",
+    "forgotten",
+    "waiting",
+];
+
 /// A report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, ProcessChange, ProcessRecord};
 
 use crate::destination::{Knowledge, Name};
+use crate::evidence::cut;
 use crate::flow::UDP;
 use crate::serve::wire::{self, Head};
 use contacts::{Contact, Contacts, First};
@@ -24,7 +25,7 @@ use history::History;
 pub use hours::HOUR_NS;
 use hours::Hours;
 use open::{Open, OpenFlows, PROBE_NS, Stands};
-use row::{Key, Row, Sums, Tally, cut};
+use row::{Key, Row, Sums, Tally};
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 //!
 //! Who may see what is decided by the kernel's word about the peer alone ([`peer`]); the socket itself is open to all.
 
+pub mod orders; // what only the recording thread can do
 pub mod peer; // who is asking
+mod policy; // asking for a policy, and the answers
 mod refusal; // why there is no answer
 pub mod books; // sums over the records, kept up to date
 pub mod figures; // sums and verdict, as answers

@@ -24,6 +24,7 @@ mod append; // the transaction
 pub mod disk; // where the bytes go
 mod epoch; // the next key, and what is read again before the old one signs for the last time
 mod error; // what can go wrong
+mod export; // what an export needs of the writer
 mod full; // the last seal on a full disk
 mod head; // the newest checkpoint, outside of the store
 mod open; // start-up rules
@@ -35,6 +36,7 @@ mod seal; // SEAL, checkpoint, head file
 mod segment; // one redb file
 pub mod snapshot; // reading beside a writer
 mod stream; // which records belong together
+mod tree; // the tree over what is stored
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -48,10 +50,12 @@ use auditor_common::record::{SALT_LEN, flag};
 
 pub use append::PIN_NS;
 pub use error::StoreError;
+pub use export::Announced;
 pub use head::{HeadState, parse as parse_head, read as read_head};
 pub use read::{Reader, Record};
 pub use retain::{Removed, SegmentUse, Usage, default_policy};
 pub use segment::list as list_segments;
+pub use tree::StoreTree;
 
 use crate::chain::{Chain, Link, Now};
 use crate::key::Keys;
@@ -255,6 +259,7 @@ pub struct Store {
     synchronised: bool,
     pins: append::Pins,
     salts: Salts,
+    announced: Vec<Announced>,
     stopped: bool,
 }
 

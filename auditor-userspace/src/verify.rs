@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use auditor_common::body::{Body, Recover};
 use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
-use auditor_common::verify::{Answer, Evidence, Finding, Identity, Question, Released, Standing, Trust, Verdict, exit};
+use auditor_common::verify::{
+    Answer, Evidence, Finding, Identity, Question, REQUIRED, Released, Standing, Trust, Verdict, exit,
+};
 
 pub use child::{child, in_child};
 pub use report::Report;
@@ -129,7 +131,7 @@ fn verify_once(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<
     };
     let keys = match Keys::read(state) {
         Ok(keys) => keys,
-        Err(finding) => return Ok(Report::new(vec![unread(&format!("{}", state.display()), finding, request)])),
+        Err(finding) => return Ok(Report::new(vec![unread(&state.display().to_string(), finding)])),
     };
     if let Some(only) = request.incarnation {
         incarnations.retain(|incarnation| *incarnation <= only);
@@ -138,9 +140,12 @@ fn verify_once(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<
     let mut before: Vec<VerifierKey> = vec![];
     for incarnation in incarnations {
         let evidence = if incarnation == newest {
-            Evidence { released: head.clone(), declared: None }
+            Evidence { released: head.clone(), ..Evidence::default() }
         } else {
-            Evidence { released: Released::NotKept, declared: declared(state, incarnation + 1) }
+            let declared = declared(state, incarnation + 1);
+            let silent = "the next ledger does not say why this one was not gone on with";
+            let tail = declared.is_none().then(|| Answer::new(Standing::Violated, silent));
+            Evidence { declared, tail, ..Evidence::default() }
         };
         let trust = Trust { pinned: request.pinned.clone() };
         let (verdict, epoch_keys) = ledger(state, &keys, &trust, incarnation, &before, evidence, progress)?;
@@ -216,12 +221,11 @@ fn ledger(
         return Err(VerifyError::NoLedger { state: state.to_owned() });
     };
     let folder = ledger_folder(state, incarnation);
-    let request = Request { state: state.to_owned(), pinned: trust.pinned.clone(), incarnation: None };
     let found = segments::epochs(state, &folder, incarnation, progress);
     let identity = found.and_then(|notes| Identity::establish(trust, &keys.root, &keys.node, &origin, &notes, before));
     let identity = match identity {
         Ok(identity) => identity,
-        Err(finding) => return Ok((unread(&origin.to_string(), finding, &request), vec![])),
+        Err(finding) => return Ok((unread(&origin.to_string(), finding), vec![])),
     };
     let epoch_keys = identity.epochs.iter().map(|note| note.key.clone()).collect();
     let firsts = list_segments(&folder).map_err(|error| VerifyError::Child { detail: error.to_string() })?;
@@ -230,7 +234,7 @@ fn ledger(
 }
 
 /// The verdict on a ledger of which nothing could be read.
-fn unread(origin: &str, finding: Finding, request: &Request) -> Verdict {
+fn unread(origin: &str, finding: Finding) -> Verdict {
     let mut answers = Question::ALL.map(|_| Answer::new(Standing::NotProven, finding.sentence()));
     if let Finding::Violated { question, sentence, .. } = &finding {
         answers[*question as usize] = Answer::new(Standing::Violated, sentence.clone());
@@ -246,7 +250,7 @@ fn unread(origin: &str, finding: Finding, request: &Request) -> Verdict {
         unsealed: 0,
         gaps: vec![],
         gap_count: 0,
-        pinned: request.pinned.is_some(),
+        required: REQUIRED,
     }
 }
 

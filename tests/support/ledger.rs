@@ -39,6 +39,8 @@ pub struct Ledger {
     pub opened: Opened,
     /// What time it is.
     pub now: Now,
+    /// Whose flows these are.
+    pub instance: String,
     kseq: [u64; 2],
     sealed: [u64; 2],
     captured: u64,
@@ -48,7 +50,15 @@ impl Ledger {
     /// Opens a store, and says that a run begins.
     pub fn open(dir: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
         let (store, opened) = Store::open(dir, options)?;
-        let mut ledger = Self { store, opened, now: options.now, kseq: [0; 2], sealed: [0; 2], captured: 0 };
+        let mut ledger = Self {
+            store,
+            opened,
+            now: options.now,
+            instance: "systemd odoo.service".to_owned(),
+            kseq: [0; 2],
+            sealed: [0; 2],
+            captured: 0,
+        };
         let previous = if ledger.opened.created { "none" } else { "stopped" };
         let start = RunStart {
             version: "0.1.0".to_owned(),
@@ -71,7 +81,7 @@ impl Ledger {
 
     /// Appends a flow's beginning and its end.
     pub fn flow(&mut self) -> Result<u64, StoreError> {
-        let opened = flow_opened(self.sample());
+        let opened = FlowOpened { instance: self.instance.clone(), ..flow_opened(self.sample()) };
         let flow = self.append(&Body::FlowOpened(opened))?;
         let ended = FlowTraffic {
             sample: self.sample(),
@@ -116,8 +126,13 @@ impl Ledger {
     /// Seals.
     pub fn seal(&mut self) -> Result<CheckpointInfo, StoreError> {
         let info = self.store.seal(self.input(), self.now)?;
-        self.sealed = self.kseq;
+        self.note_sealed();
         Ok(info)
+    }
+
+    /// What was received until now is under a seal that something else made.
+    pub fn note_sealed(&mut self) {
+        self.sealed = self.kseq;
     }
 
     /// Lets time pass.

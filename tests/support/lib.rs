@@ -8,6 +8,7 @@ pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
 mod odoo;
+mod puppet;
 mod rpc;
 mod scene;
 mod servers;
@@ -15,6 +16,7 @@ mod skip;
 
 pub use daemon::{Daemon, Scope};
 pub use odoo::{Odoo, Start};
+pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};

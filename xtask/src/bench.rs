@@ -5,13 +5,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use xtask::process::{self, say};
+use xtask::programs::Profile;
 use xtask::{ebpf, paths, programs, python};
 
 /// Prints a table about this checkout; the words go to its program.
 type Table = fn(&Path, &[String]) -> Result<()>;
 
 /// The tables, by the names that one asks for them by.
-const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("hook", hook)];
+const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("daemon", daemon), ("hook", hook)];
 
 /// Prints one table, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
@@ -33,6 +34,14 @@ fn kernel(checkout: &Path, arguments: &[String]) -> Result<()> {
     let mut cargo = programs::cargo(checkout);
     cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-kernel", "--"]);
     process::run(cargo.args(arguments)).context("the kernel's table misses a goal, or cannot be measured")
+}
+
+/// What the daemon needs of the machine.
+fn daemon(checkout: &Path, _: &[String]) -> Result<()> {
+    let auditor = programs::auditor(Profile::Release)?;
+    let mut cargo = programs::cargo(checkout);
+    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-daemon", "--"]);
+    process::run(cargo.arg(auditor)).context("the daemon's table misses a goal, or cannot be measured")
 }
 
 /// What the addon's hook costs on each interpreter here.

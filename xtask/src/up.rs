@@ -205,6 +205,7 @@ fn wait(what: &str, log: &std::path::Path, child: &mut Child, ready: impl Fn() -
 
 fn explain(port: u16) {
     println!("\nOdoo            http://127.0.0.1:{port}/odoo   (log in as admin, password admin)");
+    println!("Trust Report    http://127.0.0.1:{port}/odoo/action-mit_network_audit.network_audit_report_action");
     println!("press a button  curl 'http://127.0.0.1:{port}/vendor_demo/press?channel=requests'");
     println!("what was seen   cargo xtask auditor events");
     println!("the proof       cargo xtask auditor verify\n");

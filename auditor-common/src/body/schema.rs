@@ -317,15 +317,26 @@ pub fn check(kind: EntryType, class: u32, bytes: &[u8]) -> Result<(), BodyError>
     if input.position() == bytes.len() { Ok(()) } else { Err(BodyError::Trailing) }
 }
 
+/// The same for the number of keys and the first three of them: what a verifier needs to know of an EVENT. The rest is
+/// committed to, and is read by whoever shows it.
+pub fn check_sample(class: u32, bytes: &[u8]) -> Result<(), BodyError> {
+    let kind = EntryType::Event;
+    let fields = fields(kind, class).ok_or(BodyError::Unknown { kind, class })?;
+    let mut input = Decoder::new(bytes);
+    head(&mut input, fields.len() as u64, |input| Ok(input.map()?))?;
+    fields[..3].iter().try_for_each(|field| entry(&mut input, field))
+}
+
+fn entry(input: &mut Decoder<'_>, field: &'static Field) -> Result<(), BodyError> {
+    if uint(input)? != u64::from(field.key) {
+        return Err(BodyError::Key { expected: field.key });
+    }
+    value(input, field.kind).map_err(|error| error.within(field))
+}
+
 fn map(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<(), BodyError> {
     head(input, fields.len() as u64, |input| Ok(input.map()?))?;
-    for field in fields {
-        if uint(input)? != u64::from(field.key) {
-            return Err(BodyError::Key { expected: field.key });
-        }
-        value(input, field.kind).map_err(|error| error.within(field))?;
-    }
-    Ok(())
+    fields.iter().try_for_each(|field| entry(input, field))
 }
 
 fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {

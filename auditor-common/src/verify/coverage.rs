@@ -29,6 +29,7 @@ pub(super) struct Coverage {
     cpus: BTreeMap<u32, Cpu>,
     hooks: BTreeMap<String, bool>,
     events: u64,
+    withheld: u64,
     gaps: Vec<String>,
     gap_count: u64,
     /// The first record that was read is not the ledger's first: what a run had before it is not known.
@@ -60,6 +61,13 @@ impl Coverage {
             self.cpus.entry(cpu).or_default().events.push((kseq, entry.class));
         }
         Ok(())
+    }
+
+    /// A record of an event whose body is not there: its number is not known.
+    pub(super) fn withheld(&mut self, entry: &Entry) {
+        self.follow_run(entry);
+        self.events += 1;
+        self.withheld += 1;
     }
 
     /// Any other record.
@@ -193,6 +201,11 @@ impl Coverage {
     }
 
     pub(super) fn answer(&self) -> Answer {
+        if self.withheld > 0 {
+            let sentence =
+                format!("{} events are there without their body: their numbers are not known", self.withheld);
+            return Answer::new(Standing::NotProven, sentence);
+        }
         match self.gap_count {
             0 => Answer::new(
                 Standing::Proven,

@@ -1,13 +1,14 @@
 //! Row after row: links, leaves, commitments, times; checkpoint after checkpoint: roots and signatures.
 
+use std::collections::BTreeMap;
+
 use super::coverage::Coverage;
-use super::{Answer, Finding, Identity, Question, Standing, Verdict};
-use crate::body::{Body, BodyError, Policy, Prune, Recover, SCHEMA, schema};
+use super::{Answer, Finding, Identity, Question};
+use crate::body::{Body, BodyError, Export, Policy, Prune, Recover, SCHEMA, StreamEnd, schema};
 use crate::checkpoint::SignedCheckpoint;
-use crate::merkle::{CompactRange, Hash, sha256};
-use crate::note::NoteError;
-use crate::record::{Entry, EntryType, Row, RowError, genesis_prev};
-use crate::stream::{CONTROL, StreamTable};
+use crate::merkle::{CompactRange, Hash, leaf, verify_inclusion};
+use crate::record::{ENTRY_LEN, Entry, EntryType, Row, RowError, genesis_prev};
+use crate::stream::{CONTROL, StreamTable, table_leaf};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
 const DRIFT_NS: u64 = 1_000_000_000;
@@ -28,9 +29,45 @@ pub enum Released {
     Newest(Box<SignedCheckpoint>),
 }
 
+/// How much of a ledger there is to see.
+#[derive(Clone, Debug, Default)]
+pub enum Scope {
+    /// All rows that are kept, and every checkpoint.
+    #[default]
+    Store,
+    /// A stretch of rows, and the checkpoints at which epochs end.
+    Stretch,
+    /// Of a stretch the rows of one stream and of the ledger's own; of others the leaf hash.
+    Excerpt {
+        /// Tag of the stream.
+        tag: [u8; 16],
+        /// Where the stream ended at some SEALs, as their tables of streams say; by number of the SEAL.
+        ends: BTreeMap<u64, ProvenEnd>,
+    },
+}
+
+/// A line of a table of streams, and how it leads to the root of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenEnd {
+    /// The line.
+    pub end: StreamEnd,
+    /// Its place in the table.
+    pub position: u64,
+    /// How many streams there are.
+    pub streams: u64,
+    /// From the line upwards.
+    pub proof: Vec<Hash>,
+}
+
 /// What is held against the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
+    /// How much there is to see.
+    pub scope: Scope,
+    /// What is said about the end, where the caller knows more about it than the rows.
+    pub tail: Option<Answer>,
+    /// The rows begin where somebody asked them to, and not where the ledger does.
+    pub slice: bool,
     /// The head file.
     pub released: Released,
     /// The next ledger of this node declares that this one could not be gone on with.
@@ -74,58 +111,65 @@ impl<'a> Digested<'a> {
 }
 
 #[derive(Clone, Debug)]
-struct LastSeal {
-    seq: u64,
-    end_of_epoch: bool,
-    previous_checkpoint: Hash,
-    previous_size: u64,
-    wall_ns: u64,
-    epoch: u32,
+pub(super) struct LastSeal {
+    pub(super) seq: u64,
+    pub(super) end_of_epoch: bool,
+    pub(super) previous_checkpoint: Hash,
+    pub(super) previous_size: u64,
+    pub(super) wall_ns: u64,
+    pub(super) epoch: u32,
 }
 
 /// A link that does not fit: which of the two records is the wrong one shows at the next.
 #[derive(Clone, Copy, Debug)]
-struct Broken {
-    before: u64,
+pub(super) struct Broken {
+    pub(super) before: u64,
 }
 
 /// Reads a ledger from its first row that is kept to its last.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact about what was read last")]
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    identity: Identity,
-    evidence: Evidence,
-    log_tag: [u8; 16],
-    start: u64,
-    range: CompactRange,
-    prev: Option<Hash>,
-    last: Option<Entry>,
-    broken: Option<Broken>,
+    pub(super) identity: Identity,
+    pub(super) evidence: Evidence,
+    pub(super) log_tag: [u8; 16],
+    pub(super) start: u64,
+    pub(super) range: CompactRange,
+    pub(super) prev: Option<Hash>,
+    pub(super) last: Option<Entry>,
+    pub(super) broken: Option<Broken>,
     /// The SEAL that was the last record, until its checkpoint comes.
-    seal: Option<LastSeal>,
-    checkpoint: Option<SignedCheckpoint>,
-    note_hash: Hash,
-    sealed_wall_ns: u64,
-    checkpoints: u64,
-    released_met: bool,
+    pub(super) seal: Option<LastSeal>,
+    /// The last record was a row, and not only a leaf hash.
+    adjacent: bool,
+    /// Records whose body is not there.
+    pub(super) withheld: u64,
+    pub(super) foreign: u64,
+    export: Option<Export>,
+    pub(super) checkpoint: Option<SignedCheckpoint>,
+    pub(super) note_hash: Hash,
+    pub(super) sealed_wall_ns: u64,
+    pub(super) checkpoints: u64,
+    pub(super) released_met: bool,
     /// The PRUNE that explains where the rows begin, and what they begin with.
-    prune: Option<Prune>,
-    begun_with: Start,
+    pub(super) prune: Option<Prune>,
+    pub(super) begun_with: Start,
     /// The newest POLICY, and its number.
-    policy: Option<(u64, Policy)>,
-    streams: StreamTable,
+    pub(super) policy: Option<(u64, Policy)>,
+    pub(super) streams: StreamTable,
     /// The last ROTATE: which epoch comes, and its key.
-    rotate: Option<(u32, [u8; 32])>,
-    ended: bool,
-    clock_steps: u64,
+    pub(super) rotate: Option<(u32, [u8; 32])>,
+    pub(super) ended: bool,
+    pub(super) clock_steps: u64,
     /// How far the wall clock was moved by declared steps since this epoch began, and whether it was.
-    step_ns: i128,
-    stepped: bool,
+    pub(super) step_ns: i128,
+    pub(super) stepped: bool,
     /// The latest time of a record of this epoch.
-    newest_wall_ns: u64,
-    epoch_reached: usize,
-    coverage: Coverage,
-    newer: Option<String>,
-    finding: Option<Finding>,
+    pub(super) newest_wall_ns: u64,
+    pub(super) epoch_reached: usize,
+    pub(super) coverage: Coverage,
+    pub(super) newer: Option<String>,
+    pub(super) finding: Option<Finding>,
 }
 
 impl Verifier {
@@ -143,6 +187,10 @@ impl Verifier {
             last: None,
             broken: None,
             seal: None,
+            adjacent: true,
+            withheld: 0,
+            foreign: 0,
+            export: None,
             checkpoint: None,
             note_hash: [0; 32],
             sealed_wall_ns: 0,
@@ -173,6 +221,30 @@ impl Verifier {
         self.range.size()
     }
 
+    /// The root of the tree so far.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.range.root()
+    }
+
+    /// Was the last record one whose checkpoint must be there?
+    #[must_use]
+    pub fn expects_a_checkpoint(&self) -> bool {
+        self.seal.as_ref().is_some_and(|seal| seal.end_of_epoch || matches!(self.evidence.scope, Scope::Store))
+    }
+
+    /// Was the last record a SEAL?
+    #[must_use]
+    pub fn ends_with_a_seal(&self) -> bool {
+        self.adjacent && self.last.is_some_and(|entry| entry.kind == EntryType::Seal)
+    }
+
+    /// The last EXPORT that was seen.
+    #[must_use]
+    pub fn last_export(&self) -> Option<&Export> {
+        self.export.as_ref()
+    }
+
     /// Looks at the next row. After an error there is nothing more to look at: see [`Verifier::finish`].
     pub fn row(&mut self, key: u64, bytes: &[u8]) -> Result<(), Finding> {
         self.digested(key, &Digested::new(bytes))
@@ -181,6 +253,39 @@ impl Verifier {
     /// The same for a row that is hashed already.
     pub fn digested(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
         let outcome = self.look(key, digested);
+        self.keep(outcome)
+    }
+
+    /// A record of which there is the entry, and not the body.
+    pub fn bare(&mut self, bytes: &[u8; ENTRY_LEN]) -> Result<(), Finding> {
+        let outcome = self.look_at_bare(bytes);
+        self.keep(outcome)
+    }
+
+    /// A record of which there is the leaf hash, and nothing else.
+    pub fn foreign(&mut self, leaf: Hash) -> Result<(), Finding> {
+        let outcome = match self.broken {
+            Some(Broken { before }) => Err(changed_or_link(before)),
+            None => self.seal_has_its_checkpoint(),
+        };
+        self.prev = Some(leaf);
+        self.range.append(leaf);
+        self.adjacent = false;
+        self.foreign += 1;
+        self.keep(outcome)
+    }
+
+    /// A record of the ledger's own stream that lies outside of the stretch, and is proven by itself. Those before the
+    /// stretch come before its first row, those after it after its last.
+    pub fn outside(&mut self, entry: &Entry, body: &Body) -> Result<(), Finding> {
+        let outcome = match body {
+            Body::Policy(policy) => {
+                self.policy = Some((entry.seq, policy.clone()));
+                Ok(())
+            }
+            Body::Prune(prune) => self.removal(entry, prune),
+            _ => Ok(()),
+        };
         self.keep(outcome)
     }
 
@@ -195,7 +300,7 @@ impl Verifier {
         let _ = self.keep(Err(finding));
     }
 
-    fn keep(&mut self, outcome: Result<(), Finding>) -> Result<(), Finding> {
+    pub(super) fn keep(&mut self, outcome: Result<(), Finding>) -> Result<(), Finding> {
         if let (Err(finding), None) = (&outcome, &self.finding) {
             self.finding = Some(finding.clone());
         }
@@ -215,28 +320,57 @@ impl Verifier {
             Ok(row) => row,
             Err(error) => return Err(Finding::integrity(seq, format!("record {seq}: {error}"))),
         };
-        let entry = row.entry;
+        if row.entry.seq == seq && !digested.fits {
+            let sentence = format!("record {seq}: its body is not the one that was sealed");
+            return Err(Finding::integrity(seq, sentence));
+        }
+        self.place(seq, &row.entry)?;
+        if self.broken.is_none() {
+            self.body(seq, &row)?;
+        }
+        self.take(row.entry, digested.leaf);
+        Ok(())
+    }
+
+    fn look_at_bare(&mut self, bytes: &[u8; ENTRY_LEN]) -> Result<(), Finding> {
+        let seq = self.next();
+        self.seal_has_its_checkpoint()?;
+        let entry = Entry::parse(bytes).map_err(|error| Finding::integrity(seq, format!("record {seq}: {error}")))?;
+        if entry.kind != EntryType::Event {
+            return Err(Finding::integrity(seq, format!("record {seq}: its body must not be withheld")));
+        }
+        self.place(seq, &entry)?;
+        if self.broken.is_none() {
+            self.stream(seq, &entry)?;
+            self.coverage.withheld(&entry);
+        }
+        self.withheld += 1;
+        self.take(entry, leaf(bytes));
+        Ok(())
+    }
+
+    fn take(&mut self, entry: Entry, leaf: Hash) {
+        self.prev = Some(leaf);
+        self.range.append(leaf);
+        self.last = Some(entry);
+        self.adjacent = true;
+    }
+
+    /// Does an entry belong to this place: number, ledger, link, time, epoch?
+    fn place(&mut self, seq: u64, entry: &Entry) -> Result<(), Finding> {
         if entry.seq != seq {
             let found = entry.seq;
             return Err(Finding::integrity(seq, format!("record {seq} is in truth record {found}")));
         }
-        if !digested.fits {
-            let sentence = format!("record {seq}: its body is not the one that was sealed");
-            return Err(Finding::integrity(seq, sentence));
-        }
         if entry.log_tag != self.log_tag {
             return Err(Finding::integrity(seq, format!("record {seq} belongs to another ledger")));
         }
-        self.link(seq, &entry)?;
-        if self.broken.is_none() {
-            self.times(seq, &entry)?;
-            self.epoch(seq, &entry)?;
-            self.body(seq, &row)?;
+        self.link(seq, entry)?;
+        if self.broken.is_some() {
+            return Ok(());
         }
-        self.prev = Some(digested.leaf);
-        self.range.append(digested.leaf);
-        self.last = Some(entry);
-        Ok(())
+        self.times(seq, entry)?;
+        self.epoch(seq, entry)
     }
 
     /// The entry holds the leaf hash of the one before. Where it does not, the row after tells which of the two was
@@ -262,7 +396,9 @@ impl Verifier {
             sentence: format!("record {seq}: {sentence}"),
         };
         let Some(last) = self.last else { return Ok(()) };
-        if entry.run < last.run || entry.run > last.run.saturating_add(1) {
+        // Between a record and the next one that can be seen, anything may have happened that is declared where it did.
+        let skipped = self.adjacent && entry.run > last.run.saturating_add(1);
+        if entry.run < last.run || skipped {
             return Err(Finding::integrity(seq, format!("record {seq}: run {} follows run {}", entry.run, last.run)));
         }
         let same_run = entry.run == last.run;
@@ -276,7 +412,7 @@ impl Verifier {
             return Err(violated("the wall clock goes back, and no record says that it was set".to_owned()));
         };
         let boot = entry.boot_ns.saturating_sub(last.boot_ns);
-        if same_run && wall.abs_diff(boot) > DRIFT_NS + boot / 1000 {
+        if self.adjacent && same_run && wall.abs_diff(boot) > DRIFT_NS + boot / 1000 {
             return Err(violated("the wall clock jumps, and no record says that it was set".to_owned()));
         }
         Ok(())
@@ -333,14 +469,8 @@ impl Verifier {
     fn body(&mut self, seq: u64, row: &Row<'_>) -> Result<(), Finding> {
         let entry = &row.entry;
         // A SEAL holds the table as the records before it left it.
-        let streams = (entry.kind == EntryType::Seal).then(|| self.streams.root());
-        let own = entry.stream_tag == CONTROL;
-        if own != (entry.kind != EntryType::Event) || !self.streams.follow(entry) {
-            return Err(Finding::integrity(
-                seq,
-                format!("record {seq} does not follow the one before it in its stream"),
-            ));
-        }
+        let streams = (entry.kind == EntryType::Seal).then(|| self.streams.clone());
+        self.stream(seq, entry)?;
         if entry.schema != SCHEMA {
             // Whether that is a newer version or a changed byte shows at the next signed root.
             self.newer.get_or_insert_with(|| {
@@ -350,7 +480,7 @@ impl Verifier {
         }
         let unreadable = |error: BodyError| Finding::integrity(seq, format!("record {seq}: {error}"));
         if entry.kind == EntryType::Event {
-            schema::check(entry.kind, entry.class, row.body).map_err(unreadable)?;
+            schema::check_sample(entry.class, row.body).map_err(unreadable)?;
             return self.coverage.event(entry, row.body);
         }
         let body = Body::decode(entry.kind, entry.class, row.body).map_err(unreadable)?;
@@ -366,10 +496,7 @@ impl Verifier {
             }
             _ if seq == 0 => return Err(Finding::integrity(0, "record 0 is not GENESIS")),
             Body::Seal(seal) => {
-                if streams != Some(seal.streams) {
-                    let sentence = format!("record {seq}: its table of streams is not that of the records");
-                    return Err(Finding::integrity(seq, sentence));
-                }
+                self.table(seq, streams.as_ref(), &seal.streams)?;
                 self.seal = Some(LastSeal {
                     seq,
                     end_of_epoch: seal.end_of_epoch,
@@ -385,6 +512,7 @@ impl Verifier {
                 self.stepped = true;
                 self.step_ns += i128::from(step.after_wall_ns) - i128::from(step.before_wall_ns);
             }
+            Body::Export(export) => self.export = Some(export.clone()),
             Body::Policy(policy) => self.policy = Some((seq, policy.clone())),
             Body::Prune(prune) => self.removal(entry, prune)?,
             _ => {}
@@ -392,11 +520,56 @@ impl Verifier {
         self.coverage.other(entry, &body)
     }
 
+    /// The entry is in the stream that its type says, and follows there.
+    fn stream(&mut self, seq: u64, entry: &Entry) -> Result<(), Finding> {
+        let own = entry.stream_tag == CONTROL;
+        let out_of_place =
+            || Finding::integrity(seq, format!("record {seq} does not follow the one before it in its stream"));
+        if own != (entry.kind != EntryType::Event) {
+            return Err(out_of_place());
+        }
+        if let Scope::Excerpt { tag, .. } = &self.evidence.scope {
+            if !own && entry.stream_tag != *tag {
+                return Err(Finding::integrity(seq, format!("record {seq} is not one of those that were asked for")));
+            }
+            // Where a stream stood before the stretch begins, its first record in it says.
+            if !self.streams.has(&entry.stream_tag) && entry.stream_prev < self.start {
+                self.streams.begin_after(entry);
+            }
+        }
+        if self.streams.follow(entry) { Ok(()) } else { Err(out_of_place()) }
+    }
+
+    /// Is the table of streams, whose root a SEAL has, that of the records before it?
+    fn table(&self, seq: u64, streams: Option<&StreamTable>, root: &Hash) -> Result<(), Finding> {
+        let Some(streams) = streams else { return Ok(()) };
+        let wrong =
+            || Finding::integrity(seq, format!("record {seq}: its table of streams is not that of the records"));
+        let Scope::Excerpt { tag, ends } = &self.evidence.scope else {
+            return if streams.root() == *root { Ok(()) } else { Err(wrong()) };
+        };
+        let Some(proven) = ends.get(&seq) else { return Ok(()) };
+        if proven.end.tag != *tag || !proven.leads_to(root) {
+            return Err(wrong());
+        }
+        // What the table says of the stream is what was seen of it; if nothing was, it ended before the stretch.
+        let seen = streams.end(tag);
+        let complete = seen.map_or(proven.end.last_seq < self.start, |seen| seen == proven.end);
+        if complete {
+            return Ok(());
+        }
+        Err(Finding::integrity(seq, format!("record {seq}: there are records of the stream that are not here")))
+    }
+
     /// What is removed was old enough, by the policy that was recorded before.
-    fn removal(&mut self, entry: &Entry, prune: &Prune) -> Result<(), Finding> {
+    pub(super) fn removal(&mut self, entry: &Entry, prune: &Prune) -> Result<(), Finding> {
         let seq = entry.seq;
         let head_violated =
             |sentence: String| Finding::Violated { question: Question::Head, record: Some(seq), sentence };
+        if prune.policy < self.start && self.policy.is_none() {
+            // Its policy was removed after it: an older removal, which explains nothing here.
+            return Ok(());
+        }
         let policy = self.policy.as_ref().filter(|(number, _)| *number == prune.policy);
         let Some((_, policy)) = policy else {
             return Err(head_violated(format!(
@@ -412,248 +585,24 @@ impl Verifier {
         }
         Ok(())
     }
+}
 
-    /// Every SEAL is the last leaf of a checkpoint: one that has none was robbed of it.
-    fn seal_has_its_checkpoint(&mut self) -> Result<(), Finding> {
-        match self.seal.take() {
-            None => Ok(()),
-            Some(seal) => {
-                Err(Finding::integrity(seal.seq, format!("the checkpoint of size {} is missing", seal.seq + 1)))
-            }
-        }
-    }
-
-    fn look_at_checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
-        let record = size.saturating_sub(1);
-        let wrong = |sentence: String| Finding::integrity(record, format!("checkpoint of size {size}: {sentence}"));
-        if size > self.next() {
-            let sentence = format!("records {} to {record} are missing, which a checkpoint covers", self.next());
-            return Err(tail_violated(Some(self.next()), sentence));
-        }
-        if let Some(Broken { before }) = self.broken {
-            return Err(Finding::integrity(
-                before,
-                format!("record {before}, or the link to it in the next, was changed"),
-            ));
-        }
-        let signed = SignedCheckpoint::parse(note).map_err(|error| wrong(error.to_string()))?;
-        let Some(seal) = self.seal.take() else {
-            return Err(wrong("its last record is not a SEAL".to_owned()));
-        };
-        if signed.checkpoint.size != size || size != self.next() || seal.seq != record {
-            return Err(wrong("it is not about the records that come before it".to_owned()));
-        }
-        if signed.checkpoint.origin != self.identity.origin {
-            return Err(wrong("it is about another ledger".to_owned()));
-        }
-        if signed.epoch != seal.epoch {
-            return Err(wrong(format!(
-                "it is signed in epoch {}, its records are of epoch {}",
-                signed.epoch, seal.epoch
-            )));
-        }
-        self.signatures(&signed, &wrong)?;
-        if signed.checkpoint.root != self.range.root() {
-            return Err(Finding::integrity(record, self.between_roots(size)));
-        }
-        let follows = match &self.checkpoint {
-            Some(before) => (self.note_hash, before.checkpoint.size) == (seal.previous_checkpoint, seal.previous_size),
-            None if self.start == 0 => (seal.previous_checkpoint, seal.previous_size) == ([0; 32], 0),
-            None => true,
-        };
-        if !follows {
-            return Err(wrong("its SEAL names another checkpoint before it".to_owned()));
-        }
-        if let Released::Newest(released) = &self.evidence.released
-            && released.checkpoint.size == size
-        {
-            if released.checkpoint != signed.checkpoint {
-                return Err(wrong("another root was released at this size: the ledger was forked".to_owned()));
-            }
-            self.released_met = true;
-        }
-        self.note_hash = sha256(note);
-        self.ended = seal.end_of_epoch;
-        self.sealed_wall_ns = seal.wall_ns;
-        self.checkpoint = Some(signed);
-        self.checkpoints += 1;
-        Ok(())
-    }
-
-    fn signatures(&self, signed: &SignedCheckpoint, wrong: &impl Fn(String) -> Finding) -> Result<(), Finding> {
-        let Some(epoch) = self.identity.epochs.get(signed.epoch as usize) else {
-            return Err(wrong(format!("there is no note of epoch {}", signed.epoch)));
-        };
-        match signed.verify(&self.identity.log, &epoch.key) {
-            Ok(_) => Ok(()),
-            // The name is ours and the key is not.
-            Err(error @ NoteError::Unsigned { .. }) => {
-                Err(Finding::Unknown { sentence: format!("checkpoint of size {}: {error}", signed.checkpoint.size) })
-            }
-            Err(error) => Err(wrong(error.to_string())),
-        }
-    }
-
-    /// Which records a root that does not fit is about: those since the root before.
-    fn between_roots(&self, size: u64) -> String {
-        let from = self.checkpoint.as_ref().map_or(self.start, |before| before.checkpoint.size);
-        format!("records {from} to {} are not those that were sealed at size {size}", size - 1)
-    }
-
-    /// What is to be said at the end of the rows.
-    #[must_use]
-    pub fn finish(mut self) -> Verdict {
-        if self.finding.is_none() {
-            let outcome = self.at_the_end();
-            let _ = self.keep(outcome);
-        }
-        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
-        let root = self.checkpoint.as_ref().map_or_else(crate::merkle::empty, |signed| signed.checkpoint.root);
-        let mut answers =
-            [self.authenticity(), self.integrity(), self.head(), self.tail(), self.time(), self.coverage.answer()];
-        match &self.finding {
-            Some(Finding::Violated { question, sentence, .. }) => {
-                for answer in answers.iter_mut().filter(|answer| answer.standing != Standing::Violated) {
-                    *answer = Answer::new(Standing::NotProven, "the verification ended before its time");
-                }
-                answers[*question as usize] = Answer::new(Standing::Violated, sentence.clone());
-            }
-            Some(Finding::Unknown { sentence }) => {
-                for answer in &mut answers {
-                    *answer = Answer::new(Standing::NotProven, sentence.clone());
-                }
-            }
-            None => {}
-        }
-        let records = self.range.size() - self.start;
-        let unsealed = self.range.size().saturating_sub(size.max(self.start));
-        let origin = self.identity.origin.to_string();
-        let pinned = self.identity.pinned;
-        let finding = self.finding.take();
-        let sealed_wall_ns = self.sealed_wall_ns;
-        let (gaps, gap_count) = self.coverage.gaps();
-        Verdict { origin, answers, finding, records, size, root, sealed_wall_ns, unsealed, gaps, gap_count, pinned }
-    }
-
-    fn at_the_end(&mut self) -> Result<(), Finding> {
-        self.seal_has_its_checkpoint()?;
-        if let Some(Broken { before }) = self.broken {
-            let sentence = format!("record {before}, or the link to it in the next, was changed");
-            return Err(Finding::integrity(before, sentence));
-        }
-        let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
-            return Err(Finding::integrity(self.start, "there is no checkpoint"));
-        };
-        if let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
-            && next.start > self.next()
-        {
-            let sentence = format!("epoch {} begins at record {}, which is missing", next.epoch, next.start);
-            return Err(tail_violated(Some(self.next()), sentence));
-        }
-        if let Released::Newest(released) = &self.evidence.released {
-            let same_ledger = released.checkpoint.origin == newest.origin;
-            let signed =
-                self.signatures(released, &|sentence| tail_violated(None, format!("the head file: {sentence}")));
-            if same_ledger {
-                signed?;
-            }
-            if same_ledger && released.checkpoint.size > newest.size {
-                let missing = released.checkpoint.size - newest.size;
-                let sentence = format!(
-                    "{missing} signed records are missing after record {}: cut, or lost by the disk; we cannot tell",
-                    newest.size - 1
-                );
-                return Err(tail_violated(Some(newest.size), sentence));
-            }
-        }
-        match self.newer.take() {
-            Some(sentence) => Err(Finding::Unknown { sentence }),
-            None => Ok(()),
-        }
-    }
-
-    fn authenticity(&self) -> Answer {
-        if self.identity.pinned {
-            let sentence = format!(
-                "{} checkpoints, each signed by the log's key and its epoch's, down from the pinned key",
-                self.checkpoints
-            );
-            return Answer::new(Standing::Proven, sentence);
-        }
-        let sentence = format!(
-            "no key was pinned: it is signed by the keys that lie beside it, of the root {}",
-            self.identity.root
-        );
-        Answer::new(Standing::NotProven, sentence)
-    }
-
-    fn integrity(&self) -> Answer {
-        let count = self.range.size() - self.start;
-        Answer::new(Standing::Proven, format!("{count} records: every link, leaf and body fits what was signed"))
-    }
-
-    fn head(&self) -> Answer {
-        if self.start == 0 {
-            return Answer::new(Standing::Proven, "it begins with its first record");
-        }
-        let Some(prune) = &self.prune else {
-            return Answer::new(
-                Standing::Violated,
-                format!("the records before {} are missing, and no record says that they were removed", self.start),
-            );
-        };
-        // Removing takes a moment for each file: what lies before the place that was announced may still be there. Where
-        // it is gone, what begins there is what was announced.
-        let Start { range, streams } = &self.begun_with;
-        let announced = prune.root == range.root()
-            && prune.range == range.hashes()
-            && StreamTable::from_ends(&prune.streams).as_ref() == Some(streams);
-        if prune.min_index == self.start && !announced {
-            return Answer::new(
-                Standing::Violated,
-                format!("it begins with record {}, and not as PRUNE says", self.start),
-            );
-        }
-        Answer::new(
-            Standing::Proven,
-            format!("it begins with record {}: what was before was removed by policy", self.start),
-        )
-    }
-
-    fn tail(&self) -> Answer {
-        if let Some(recover) = &self.evidence.declared {
-            return Answer::new(Standing::Violated, format!("the next ledger declares: {}", recover.cause));
-        }
-        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
-        match &self.evidence.released {
-            Released::NotKept => {
-                Answer::new(Standing::NotProven, format!("complete up to size {size}; later is unproven"))
-            }
-            Released::Missing => Answer::new(Standing::Violated, "the head file is missing"),
-            Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
-            Released::Newest(_) if self.released_met => {
-                Answer::new(Standing::Proven, format!("complete up to size {size}, and not behind what was released"))
-            }
-            Released::Newest(released) => Answer::new(
-                Standing::Violated,
-                format!("there is no checkpoint of size {}, which was released", released.checkpoint.size),
-            ),
-        }
-    }
-
-    fn time(&self) -> Answer {
-        let steps = match self.clock_steps {
-            0 => "they are in order".to_owned(),
-            steps => format!("they are in order, with {steps} declared steps of the clock"),
-        };
-        Answer::new(Standing::NotProven, format!("times are the host's own word, no witness confirms them; {steps}"))
+impl ProvenEnd {
+    /// Does the line lead to this root of a table?
+    fn leads_to(&self, root: &Hash) -> bool {
+        let line = table_leaf(&self.end);
+        verify_inclusion(self.position, self.streams, &line, &self.proof, root).is_ok()
     }
 }
 
-fn changed(record: u64) -> Finding {
+pub(super) fn changed(record: u64) -> Finding {
     Finding::integrity(record, format!("record {record} was changed"))
 }
 
-fn tail_violated(record: Option<u64>, sentence: String) -> Finding {
+pub(super) fn tail_violated(record: Option<u64>, sentence: String) -> Finding {
     Finding::Violated { question: Question::Tail, record, sentence }
+}
+
+pub(super) fn changed_or_link(before: u64) -> Finding {
+    Finding::integrity(before, format!("record {before}, or the link to it in the next, was changed"))
 }

@@ -7,6 +7,7 @@ use super::lineage::Lineage;
 use super::proc::{Processes, Seen};
 use super::{discover, instance};
 use crate::config::Scope;
+use crate::config::file::InstanceRule;
 
 /// A process to be audited, and the instance it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Finder {
     scope: Scope,
+    rules: Vec<InstanceRule>,
     /// Processes that are out of scope for good. What a process is changes only by `exec`, which the kernel tells.
     passed: HashSet<u32>,
 }
@@ -28,8 +30,8 @@ pub struct Finder {
 impl Finder {
     /// A finder for this scope.
     #[must_use]
-    pub fn new(scope: Scope) -> Self {
-        Self { scope, passed: HashSet::new() }
+    pub fn new(scope: Scope, rules: Vec<InstanceRule>) -> Self {
+        Self { scope, rules, passed: HashSet::new() }
     }
 
     /// Whether this process is in scope by itself, whoever its parent is.
@@ -42,10 +44,13 @@ impl Finder {
         }
     }
 
-    /// Which instance a process begins that is in scope by itself. What is no Odoo is named after the scope: its command
+    /// Which instance a process begins that is in scope by itself: by the host's rules, or by what it is. What is no Odoo is named after the scope: its command
     /// line is nobody's business.
     #[must_use]
     pub fn instance(&self, root: &Seen) -> String {
+        if let Some(rule) = self.rules.iter().find(|rule| rule.fits(root)) {
+            return rule.name.clone();
+        }
         if discover::is_odoo(&root.arguments) { instance::name(root) } else { self.scope.to_string() }
     }
 
@@ -91,6 +96,7 @@ mod tests {
     use crate::attribute::lineage::Lineage;
     use crate::attribute::proc::{Processes, Seen};
     use crate::config::Scope;
+    use crate::config::file::InstanceRule;
 
     struct Table(Vec<Seen>);
 
@@ -126,7 +132,7 @@ mod tests {
     }
 
     fn check(scope: Scope, finds: &[u32]) {
-        let found = Finder::new(scope).look(&machine(), &Lineage::default());
+        let found = Finder::new(scope, Vec::new()).look(&machine(), &Lineage::default());
         assert_eq!(found.iter().map(|it| it.seen.tgid).collect::<Vec<_>>(), finds);
     }
 
@@ -148,10 +154,17 @@ mod tests {
     }
 
     #[test]
+    fn the_hosts_rule_names_an_instance_before_all_else() {
+        let rule = InstanceRule { name: "shop".into(), config: Some("x".into()), ..InstanceRule::default() };
+        let found = Finder::new(Scope::Odoo, vec![rule]).look(&machine(), &Lineage::default());
+        assert!(found.iter().all(|it| it.instance == "shop"), "{found:?}");
+    }
+
+    #[test]
     fn what_is_audited_already_is_not_found_again_but_its_new_children_are() {
         let mut lineage = Lineage::default();
         lineage.found(&process(4, 1, "odoo -c x", "/odoo"), 4, 0, "named".into());
-        let found = Finder::new(Scope::Odoo).look(&machine(), &lineage);
+        let found = Finder::new(Scope::Odoo, Vec::new()).look(&machine(), &lineage);
         let children: Vec<(u32, &str)> =
             found.iter().map(|Found { seen, instance }| (seen.tgid, &**instance)).collect();
         assert_eq!(children, [(5, "named"), (9, "named")]);

@@ -6,11 +6,17 @@ use super::proc::Seen;
 #[must_use]
 pub fn name(root: &Seen) -> String {
     let cgroups = root.cgroups.as_str();
-    pod(cgroups).or_else(|| container(cgroups)).or_else(|| unit(cgroups)).unwrap_or_else(|| by_configuration(root))
+    let by_unit = || unit(cgroups).map(|unit| format!("unit:{unit}"));
+    pod(cgroups).or_else(|| container(cgroups)).or_else(by_unit).unwrap_or_else(|| by_configuration(root))
 }
 
-fn segments(cgroups: &str) -> impl Iterator<Item = &str> {
-    cgroups.lines().filter_map(|line| line.splitn(3, ':').nth(2)).flat_map(|path| path.split('/'))
+/// The paths of `/proc/PID/cgroup`, one for each hierarchy.
+pub fn cgroups(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.splitn(3, ':').nth(2))
+}
+
+fn segments(text: &str) -> impl Iterator<Item = &str> {
+    cgroups(text).flat_map(|path| path.split('/'))
 }
 
 /// `kubepods-burstable-pod<uid>.slice` (systemd driver) or `pod<uid>` (cgroupfs driver), with the container below it.
@@ -35,29 +41,31 @@ fn container_id(segment: &str) -> Option<&str> {
     (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
-fn unit(cgroups: &str) -> Option<String> {
-    segments(cgroups)
-        .filter(|segment| segment.ends_with(".service") && !segment.starts_with("user@"))
-        .last()
-        .map(|unit| format!("unit:{unit}"))
+/// The systemd unit that these cgroups are of.
+#[must_use]
+pub fn unit(cgroups: &str) -> Option<&str> {
+    segments(cgroups).filter(|segment| segment.ends_with(".service") && !segment.starts_with("user@")).last()
+}
+
+/// The value of an option on a command line, in any of the ways to write it.
+#[must_use]
+pub fn argument<'a>(process: &'a Seen, short: &str, long: &str) -> Option<&'a str> {
+    let mut arguments = process.arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == short || argument == long {
+            return arguments.next().map(String::as_str);
+        }
+        if let Some(value) = argument.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
+            return Some(value);
+        }
+    }
+    None
 }
 
 fn by_configuration(root: &Seen) -> String {
-    let value = |short: &str, long: &str| {
-        let mut arguments = root.arguments.iter();
-        while let Some(argument) = arguments.next() {
-            if argument == short || argument == long {
-                return arguments.next().cloned();
-            }
-            if let Some(value) = argument.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
-                return Some(value.to_owned());
-            }
-        }
-        None
-    };
-    let what = if let Some(config) = value("-c", "--config") {
+    let what = if let Some(config) = argument(root, "-c", "--config") {
         format!("config:{config}")
-    } else if let Some(folder) = value("-D", "--data-dir") {
+    } else if let Some(folder) = argument(root, "-D", "--data-dir") {
         format!("data:{folder}")
     } else {
         format!("program:{}", root.executable.as_deref().unwrap_or(&root.comm))

@@ -154,18 +154,22 @@ impl Lineage {
         self.members.get(&child.tgid)
     }
 
-    /// A process became another program.
+    /// A process became another program; `begun` is the instance that it begins, if it begins one.
     pub fn executed(
         &mut self,
         tgid: u32,
         comm: String,
         executable: Option<String>,
         arguments: Option<u32>,
+        begun: Option<String>,
     ) -> Option<&Member> {
         let member = self.members.get_mut(&tgid)?;
         member.comm = Some(comm);
         member.executable = executable;
         member.arguments = arguments;
+        if let Some(instance) = begun {
+            member.instance = instance;
+        }
         Some(member)
     }
 
@@ -201,10 +205,18 @@ mod tests {
         let mut lineage = odoo();
         lineage.forked(1, Identity { tgid: 2, start_ns: 20 }, 0, Some(spawn("a")));
         lineage.forked(2, Identity { tgid: 3, start_ns: 30 }, 0, None);
-        lineage.executed(3, "curl".into(), None, Some(2));
+        lineage.executed(3, "curl".into(), None, Some(2), None);
         lineage.forked(3, Identity { tgid: 4, start_ns: 40 }, 0, None);
         assert_eq!(module(&lineage, 4), Some("a"));
         assert_eq!(module(&lineage, 1), None);
+    }
+
+    #[test]
+    fn a_start_script_that_becomes_an_odoo_is_that_odoo_from_then_on() {
+        let mut lineage = odoo();
+        assert_eq!(lineage.executed(1, "odoo".into(), None, Some(3), None).map(|it| &*it.instance), Some("i"));
+        let begun = Some("shop".to_owned());
+        assert_eq!(lineage.executed(1, "odoo".into(), None, Some(3), begun).map(|it| &*it.instance), Some("shop"));
     }
 
     #[test]

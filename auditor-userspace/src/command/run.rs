@@ -16,9 +16,9 @@ use tokio::sync::watch;
 
 use crate::attribute::find::Finder;
 use crate::attribute::handover::Handover;
-use crate::catalogue::Catalogue;
 use crate::cli::RunArgs;
 use crate::clock::{self, Now};
+use crate::command::config::{self, Configured};
 use crate::command::exit;
 use crate::config::{Config, Places, Scope};
 use crate::pipeline::{Digests, Parts, Pipeline};
@@ -26,6 +26,7 @@ use crate::policy::Policies;
 use crate::probe::{Options, Probe};
 use crate::report::basis::Host;
 use crate::serve::books::{self, Books, Shelf};
+use crate::serve::orders;
 use crate::serve::peer::Instances;
 use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
@@ -35,7 +36,15 @@ use crate::store::{OpenOptions, Opened, PreviousRun, Store};
 
 /// Records until it is told to stop.
 pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
-    let config = Config { places, scope: args.scope, ebpf_object: args.ebpf_object, ring_bytes: args.ring_bytes };
+    let Configured { file, catalogue, texts } = config::read(args.config.as_deref())?;
+    let config = Config {
+        places,
+        scope: args.scope,
+        ebpf_object: args.ebpf_object,
+        ring_bytes: args.ring_bytes,
+        file,
+        catalogues: texts.into_iter().map(|(path, text)| (path, Sha256::digest(text).into())).collect(),
+    };
     log_to_stderr();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -78,19 +87,34 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
     let host = Host::default();
-    let books = Shelf::new(Books::new(Catalogue::built_in(), Policies::default(), host));
-    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone())?;
+    let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
+    let (desk, orders) = orders::desk();
+    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone())?;
     let window = Window {
         records: Ledger::from(store.reader()),
         books,
+        desk,
         committed: committed_watch,
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),
         own_uid: own_uid(),
     };
-    let finder = Finder::new(config.scope.clone());
-    let mut pipeline =
-        Pipeline::new(Parts { probe, ring, store, handover, finder, instances, status, committed, digests });
+    let finder = Finder::new(config.scope.clone(), config.file.instances.clone());
+    let mut pipeline = Pipeline::new(Parts {
+        probe,
+        ring,
+        store,
+        handover,
+        finder,
+        instances,
+        status,
+        committed,
+        digests,
+        orders,
+        catalogue,
+        terms: config.file.terms(),
+        client_addresses: config.file.client_addresses,
+    });
     pipeline.begin()?;
     socket::serve(api, window)?;
     tracing::info!(state = %config.places.state.display(), run = %config.places.run.display(), "recording");

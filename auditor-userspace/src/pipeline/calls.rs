@@ -4,16 +4,18 @@
 //! a moment after. A call whose socket is not known yet waits for that word. One that waits in vain is nobody's but its
 //! own word's; and if nothing was lost that could have been the word, it is a contradiction.
 
-use auditor_common::body::{Body, Call, Label, Sample};
+use auditor_common::body::{Call, Label, Sample};
 use auditor_common::gap::Gap;
 
 use super::Pipeline;
+use super::withheld::Withheld;
 use crate::attribute::claims::{PendingCall, same_process};
 use crate::attribute::hint::Operation;
 use crate::attribute::lineage::{Identity, Member};
 use crate::attribute::proc::Thread;
 use crate::attribute::{self, contradiction, reason};
 use crate::clock::Now;
+use crate::evidence;
 
 /// A call waits no shorter than this for the kernel's word, nor shorter than to the next seal.
 const WORD_WAIT_NS: u64 = 2_000_000_000;
@@ -147,16 +149,24 @@ impl Pipeline {
         now: Now,
     ) -> anyhow::Result<()> {
         let Some(member) = self.audited(call.who) else { return Ok(()) };
-        let body = Body::Call(Call {
+        let (instance, process) = (member.instance.clone(), member.process(call.who.tgid, 0));
+        if !self.records(&instance) || !self.records_channel(&instance, channel) {
+            self.withheld.call(&instance, now);
+            return Ok(());
+        }
+        let discretion = self.discretion(&instance);
+        let claim = Call {
             sample: Sample { boot_ns: call.boot_ns, cpu: None, kseq: None },
-            flow,
+            // A flow that policy left out has no record to point at.
+            flow: flow.filter(|&number| !Withheld::is(number)),
             cookie: if call.claim.operation == Operation::Spawn { 0 } else { call.claim.key },
             channel: channel.to_owned(),
             method: call.claim.method().map(str::to_owned),
             attribution,
-            process: member.process(call.who.tgid, 0),
-            instance: member.instance.clone(),
-        });
+            process,
+            instance,
+        };
+        let body = evidence::call(claim, discretion);
         self.append(body, now).map(drop)
     }
 

@@ -1,9 +1,10 @@
 //! One event through the stages: flow, attribution, evidence, record.
 
-use auditor_common::body::{Attribution, Body, ProcessChange};
+use auditor_common::body::{Attribution, Body, ProcessChange, ProcessRecord};
 use auditor_common::event::{Exec, Exit, Fork, Header, flag};
 
 use super::Pipeline;
+use super::withheld::Withheld;
 use crate::attribute;
 use crate::attribute::lineage::{Identity, Member};
 use crate::attribute::proc::Processes as _;
@@ -26,6 +27,9 @@ impl Pipeline {
     }
 
     fn observe(&mut self, event: &Event, now: Now) -> anyhow::Result<()> {
+        if self.own.observe(event) {
+            return Ok(());
+        }
         if event.header().flags & flag::CANDIDATE != 0 && !self.is_in_scope(event, now)? {
             return Ok(());
         }
@@ -69,7 +73,11 @@ impl Pipeline {
                     if ended.flow == PENDING {
                         ended.flow = self.announced;
                     }
-                    self.append(evidence::ended(&ended), now)?;
+                    if Withheld::is(ended.flow) {
+                        self.withheld.ended(&ended, now);
+                    } else {
+                        self.append(evidence::ended(&ended), now)?;
+                    }
                 }
             }
         }
@@ -86,7 +94,12 @@ impl Pipeline {
             Some(member) => (member.process(header.tid, header.cgroup), member.instance.clone()),
             None => (evidence::bare_process(header), String::new()),
         };
-        let seq = self.append(evidence::opened(opened, process, attribution, instance), now)?;
+        let seq = if self.records(&instance) {
+            let discretion = self.discretion(&instance);
+            self.append(evidence::opened(opened, process, attribution, instance, discretion), now)?
+        } else {
+            self.withheld.flow(&instance, now)
+        };
         self.flows.recorded(opened, seq);
         let who = Identity { tgid: header.tgid, start_ns: header.process_start_ns };
         self.claims.settle(who, opened.key.cookie, header.boot_ns);
@@ -118,7 +131,7 @@ impl Pipeline {
         let spawn = attribute::spawn(&self.claims, parent, event.parent_ns_tid, event.header.boot_ns);
         let Some(member) = self.lineage.forked(parent.tgid, child, event.header.cgroup, spawn) else { return Ok(()) };
         let body = about(member, ProcessChange::Forked, &event.header, child.tgid, None);
-        self.append(body, now)?;
+        self.append_about(body, now)?;
         self.tell_instances();
         Ok(())
     }
@@ -129,12 +142,27 @@ impl Pipeline {
         let comm = text(&event.comm);
         let executable = (!event.filename.starts_with(&[0])).then(|| text(&event.filename));
         let arguments = Some(event.arguments);
-        let Some(member) = self.lineage.executed(header.tgid, comm, executable, arguments) else { return Ok(()) };
+        let begun = self.begins_anew(header.tgid);
+        let Some(member) = self.lineage.executed(header.tgid, comm, executable, arguments, begun) else {
+            return Ok(());
+        };
         // What the old program claimed says nothing of the new one, which has let go of its ring.
         self.claims.forget(member.identity);
         let body = about(member, ProcessChange::Executed, header, header.tid, None);
-        self.append(body, now)?;
+        self.append_about(body, now)?;
+        self.tell_instances();
         Ok(())
+    }
+
+    /// The instance that a process begins which is in scope by itself and became another program: a start script is not
+    /// the Odoo that it starts.
+    fn begins_anew(&self, tgid: u32) -> Option<String> {
+        let parent = self.lineage.get(tgid)?.parent;
+        if parent.is_some_and(|parent| self.lineage.get(parent).is_some()) {
+            return None;
+        }
+        let seen = self.processes.seen(tgid)?;
+        self.parts.finder.is_root(&seen).then(|| self.parts.finder.instance(&seen))
     }
 
     fn exited(&mut self, event: &Exit, now: Now) -> anyhow::Result<()> {
@@ -144,11 +172,20 @@ impl Pipeline {
         }
         let Some(member) = self.lineage.exited(header.tgid) else { return Ok(()) };
         let body = about(&member, ProcessChange::Exited, header, header.tid, Some(event.code));
-        self.append(body, now)?;
+        self.append_about(body, now)?;
         self.claims.forget(member.identity);
         self.parts.handover.forget(member.identity);
         self.departed.push((member, now.boot_ns));
         self.tell_instances();
+        Ok(())
+    }
+
+    /// Records what became of a process, if its instance is recorded.
+    pub(super) fn append_about(&mut self, record: ProcessRecord, now: Now) -> anyhow::Result<()> {
+        if self.records(&record.instance) {
+            let discretion = self.discretion(&record.instance);
+            self.append(evidence::process(record, discretion), now)?;
+        }
         Ok(())
     }
 
@@ -165,13 +202,20 @@ fn is_same(identity: Identity, header: &Header) -> bool {
     identity.start_ns / TICK_NS == header.process_start_ns / TICK_NS
 }
 
-fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> Body {
+fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> ProcessRecord {
     let attribution = member
         .spawn
         .clone()
         .unwrap_or_else(|| Attribution { reason: attribute::reason::NO_CLAIM.to_owned(), ..Attribution::default() });
     let process = member.process(tid, header.cgroup);
-    evidence::process(evidence::sample(header), change, process, code, attribution, member.instance.clone())
+    ProcessRecord {
+        sample: evidence::sample(header),
+        change,
+        process,
+        code,
+        attribution,
+        instance: member.instance.clone(),
+    }
 }
 
 /// Text that ends at its first NUL.

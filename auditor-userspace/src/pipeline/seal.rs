@@ -70,6 +70,8 @@ impl Pipeline {
         self.flows.flush(Flush::Seal, now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.record_overflows(now)?;
+        self.declare_withheld(None, now)?;
+        self.record_egress(now)?;
         let coverage = self.parts.probe.coverage();
         self.record_detached(&coverage, now)?;
         let balance = self.accounts.close(&marks);

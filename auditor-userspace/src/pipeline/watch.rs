@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use auditor_common::body::{Attribution, ProcessChange, Sample};
+use auditor_common::body::{Attribution, Process, ProcessChange, ProcessRecord, Sample};
 use auditor_common::event::Header;
 use auditor_common::gap::Gap;
 use auditor_common::maps::Owner;
 
 use super::Pipeline;
 use crate::attribute::find::Found;
+use crate::attribute::lineage::Member;
 use crate::attribute::proc::Processes as _;
 use crate::attribute::{listening, reason};
 use crate::clock::Now;
 use crate::decode::Event;
-use crate::evidence;
 use crate::flow::Traffic;
 use crate::probe::{self, SocketState};
 use crate::serve::status::{HookStatus, InstanceStatus};
@@ -35,7 +35,8 @@ impl Pipeline {
     pub(super) fn look(&mut self, now: Now) -> anyhow::Result<()> {
         if now.boot_ns >= self.due.look {
             self.due.look = now.boot_ns + LOOK_NS;
-            let news = self.parts.finder.look(&self.processes, &self.lineage);
+            let mut news = self.parts.finder.look(&self.processes, &self.lineage);
+            news.retain(|found| !self.own.has(found.seen.tgid));
             if !news.is_empty() {
                 let starts = self.exact_starts()?;
                 for found in news {
@@ -76,7 +77,7 @@ impl Pipeline {
     }
 
     /// When each process started, as the kernel itself has it: `/proc` has it in steps of 10 ms.
-    fn exact_starts(&mut self) -> anyhow::Result<HashMap<u32, u64>> {
+    pub(super) fn exact_starts(&mut self) -> anyhow::Result<HashMap<u32, u64>> {
         Ok(self.parts.probe.processes()?.into_iter().map(|it| (it.tgid, it.start_ns)).collect())
     }
 
@@ -93,9 +94,8 @@ impl Pipeline {
         let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let process = member.process(seen.tgid, 0);
-        let body = evidence::process(sample, ProcessChange::Found, process, None, nobody, found.instance.clone());
         tracing::info!(tgid = seen.tgid, comm = seen.comm, instance = found.instance, "audited from now on");
-        self.append(body, now)?;
+        self.append_about(became_known(sample, process, nobody, &found.instance), now)?;
         self.tell_instances();
         Ok(())
     }
@@ -128,8 +128,7 @@ impl Pipeline {
         let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
         let sample = Sample { boot_ns: header.boot_ns, cpu: None, kseq: None };
         tracing::info!(tgid = header.tgid, comm = found.seen.comm, instance = found.instance, "audited from now on");
-        let body = evidence::process(sample, ProcessChange::Found, process, None, nobody, found.instance.clone());
-        self.append(body, now)?;
+        self.append_about(became_known(sample, process, nobody, &found.instance), now)?;
         self.tell_instances();
         Ok(())
     }
@@ -137,7 +136,8 @@ impl Pipeline {
     /// Tells the window who belongs to which instance.
     pub(super) fn tell_instances(&self) {
         if let Ok(mut instances) = self.parts.instances.write() {
-            *instances = self.lineage.members().map(|member| (member.identity.tgid, member.instance.clone())).collect();
+            let known = |member: &Member| (member.identity.tgid, (member.identity.start_ns, member.instance.clone()));
+            *instances = self.lineage.members().map(known).collect();
         }
     }
 
@@ -160,6 +160,11 @@ impl Pipeline {
         status.lost = self.accounts.lost_so_far().into_iter().map(|(gap, count)| (wire::gap(gap), count)).collect();
         status.records = *self.parts.committed.borrow();
     }
+}
+
+fn became_known(sample: Sample, process: Process, attribution: Attribution, instance: &str) -> ProcessRecord {
+    let instance = instance.to_owned();
+    ProcessRecord { sample, change: ProcessChange::Found, process, code: None, attribution, instance }
 }
 
 fn hook_status(hook: &probe::HookStatus) -> HookStatus {

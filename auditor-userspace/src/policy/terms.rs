@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Matter};
+use super::change::Matter;
 use crate::catalogue::{Entry, Vendor};
 
 /// How an instance is recorded.
@@ -110,18 +110,4 @@ pub struct Terms {
     pub floor: Floor,
     /// How an instance is recorded that asked for nothing.
     pub policy: Policy,
-}
-
-impl Terms {
-    /// Reads the two tables of a configuration file.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let terms: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            let at = line.map(|line| format!(" at line {line}")).unwrap_or_default();
-            format!("the configuration makes no sense{at}: {}", error.message())
-        })?;
-        Change::RetentionDays(terms.policy.retention_days).check()?;
-        Change::DisabledChannels(terms.policy.disabled_channels.clone()).check()?;
-        Ok(terms)
-    }
 }

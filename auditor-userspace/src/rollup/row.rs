@@ -6,6 +6,7 @@ use auditor_common::body::Label;
 use auditor_common::endpoint::{Endpoint, MAPPED};
 
 use crate::destination::{Class, Destination, Knowledge, Name, NameSource, Place, Seen};
+use crate::evidence::cut;
 use crate::serve::wire;
 
 /// How often something happened, and when first and last.
@@ -157,15 +158,6 @@ impl Key {
         let sni = |name: &Name| self.names.iter().any(|it| it.source == NameSource::Sni && it.text == name.text);
         self.names.iter().max_by_key(|name| (name.source, sni(name)))
     }
-}
-
-/// The first 24 bits of an IPv4 address, the first 48 of an IPv6 address, the rest zero.
-#[must_use]
-pub fn cut(address: [u8; 16]) -> [u8; 16] {
-    let keep = if address[..12] == MAPPED { 15 } else { 6 };
-    let mut cut = [0; 16];
-    cut[..keep].copy_from_slice(&address[..keep]);
-    cut
 }
 
 fn network(address: [u8; 16]) -> String {

@@ -3,6 +3,7 @@
 //! The recording thread is never waited for and never kept waiting: it says how many records are durable, and this
 //! thread reads them as any other reader does. At the start the books are written anew from all records that are kept.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
@@ -10,6 +11,7 @@ use auditor_common::body::Body;
 use tokio::sync::watch;
 
 use super::Records;
+use super::orders::Desk;
 use super::wire::Head;
 use crate::catalogue::Catalogue;
 use crate::destination::Knowledge;
@@ -92,39 +94,64 @@ impl Books {
 
 /// The books, for the thread that writes them and for those that look.
 #[derive(Clone, Debug)]
-pub struct Shelf(Arc<RwLock<Books>>);
+pub struct Shelf {
+    books: Arc<RwLock<Books>>,
+    /// How many records are in the books.
+    taken: watch::Sender<u64>,
+    /// The records of the runs before are in them.
+    caught_up: Arc<AtomicBool>,
+}
 
 impl Shelf {
     /// Puts books where everybody finds them.
     #[must_use]
     pub fn new(books: Books) -> Self {
-        Self(Arc::new(RwLock::new(books)))
+        Self { books: Arc::new(RwLock::new(books)), taken: watch::Sender::new(0), caught_up: Arc::default() }
     }
 
     /// To look something up.
     pub fn read(&self) -> RwLockReadGuard<'_, Books> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.books.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To write something down.
     pub fn write(&self) -> RwLockWriteGuard<'_, Books> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.books.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the records of the runs before are in the books.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
+    /// Waits until this record is in the books.
+    pub async fn until(&self, seq: u64) {
+        // The sender lives as long as this shelf: waiting cannot fail.
+        drop(self.taken.subscribe().wait_for(|&taken| taken > seq).await);
     }
 }
 
-/// Keeps the books until the recording ends, on a thread of its own.
+/// Keeps the books until the recording ends, on a thread of its own. When all records of the runs before are in them,
+/// the recording thread is told what they say about policy.
 pub fn keep<R: Records>(
     shelf: Shelf,
     mut records: R,
     mut committed: watch::Receiver<u64>,
+    desk: Desk,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     std::thread::Builder::new().name("books".into()).spawn(move || {
+        let mut desk = Some(desk);
         loop {
             committed.borrow_and_update();
             if let Err(error) = catch_up(&shelf, &mut records) {
                 tracing::error!("the books cannot be kept, so there is no report: {error:#}");
                 return;
+            }
+            if let Some(desk) = desk.take() {
+                shelf.caught_up.store(true, Ordering::Release);
+                desk.begin(shelf.read().policies.clone());
             }
             if runtime.block_on(committed.changed()).is_err() {
                 return;
@@ -141,6 +168,11 @@ fn catch_up<R: Records>(shelf: &Shelf, records: &mut R) -> anyhow::Result<()> {
         if page.is_empty() {
             return Ok(());
         }
-        shelf.write().take(&page);
+        let size = {
+            let mut books = shelf.write();
+            books.take(&page);
+            books.rollup.size()
+        };
+        shelf.taken.send_replace(size);
     }
 }

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-/// The audited processes, as far as the window needs to know them: process number to instance.
-pub type Instances = Arc<RwLock<HashMap<u32, String>>>;
+/// The audited processes, as far as the window needs to know them: process number to start (CLOCK_BOOTTIME nanoseconds)
+/// and instance.
+pub type Instances = Arc<RwLock<HashMap<u32, (u64, String)>>>;
+
+/// `/proc` gives starts in ticks of 10 ms.
+const TICK_NS: u64 = 10_000_000;
 
 /// What somebody may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +22,16 @@ pub enum Sight {
 }
 
 impl Sight {
-    /// Decides by user and process of the peer (`SO_PEERCRED`), both in the daemon's own numbering.
+    /// Decides by user and process of the peer (`SO_PEERCRED`), both in the daemon's own numbering. The process is given
+    /// with its start, as it was when the connection was made: a number alone may be another's by now.
     #[must_use]
-    pub fn of(uid: u32, pid: Option<u32>, own_uid: u32, instances: &HashMap<u32, String>) -> Self {
+    pub fn of(uid: u32, who: Option<(u32, u64)>, own_uid: u32, instances: &HashMap<u32, (u64, String)>) -> Self {
         // An audited process sees its instance even if it runs as root: root it is only in its own container, perhaps.
-        if let Some(instance) = pid.and_then(|pid| instances.get(&pid)) {
+        let known = who.and_then(|(pid, start_ns)| {
+            let (exact_ns, instance) = instances.get(&pid)?;
+            (start_ns / TICK_NS == exact_ns / TICK_NS).then_some(instance)
+        });
+        if let Some(instance) = known {
             return Self::Instance(instance.clone());
         }
         if uid == 0 || uid == own_uid { Self::All } else { Self::Nothing }
@@ -58,8 +67,13 @@ mod tests {
     use super::Sight;
 
     fn check(uid: u32, pid: u32, sees: Sight) {
-        let instances = HashMap::from([(7, "a".to_owned())]);
-        assert_eq!(Sight::of(uid, Some(pid), 101, &instances), sees, "uid {uid} pid {pid}");
+        check_started(uid, pid, 70_000_001, sees);
+    }
+
+    fn check_started(uid: u32, pid: u32, start_ns: u64, sees: Sight) {
+        let instances = HashMap::from([(7, (72_345_678, "a".to_owned()))]);
+        let found = Sight::of(uid, Some((pid, start_ns)), 101, &instances);
+        assert_eq!(found, sees, "uid {uid} pid {pid} start {start_ns}");
     }
 
     #[test]
@@ -72,6 +86,12 @@ mod tests {
     fn an_odoo_sees_its_own_instance_whoever_it_runs_as() {
         check(1000, 7, Sight::Instance("a".into()));
         check(0, 7, Sight::Instance("a".into()));
+    }
+
+    #[test]
+    fn a_number_that_was_an_odoos_is_a_stranger() {
+        check_started(1000, 7, 90_000_000, Sight::Nothing);
+        check_started(0, 7, 90_000_000, Sight::All);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Why there is no answer: a status, and a sentence that says what to do.
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+
+use super::orders::Refused;
+use crate::policy::AskError;
 
 /// An answer that is none.
 #[derive(Debug)]
@@ -41,6 +44,26 @@ impl IntoResponse for Refusal {
 impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
         Self::bad(rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Refusal {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let status = match &refused {
+            Refused::Policy(AskError::Unchanged) => StatusCode::CONFLICT,
+            Refused::Policy(AskError::Invalid(_)) => StatusCode::BAD_REQUEST,
+            Refused::Policy(AskError::TooMany) | Refused::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Refused::Policy(AskError::NotWaiting(_)) => StatusCode::NOT_FOUND,
+            Refused::Policy(AskError::NotHost) => StatusCode::FORBIDDEN,
+            Refused::NotYet | Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refused.to_string())
     }
 }
 

@@ -8,12 +8,13 @@ use std::thread::JoinHandle;
 use axum::Router;
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, Query, State};
-use axum::http::header;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::serve::IncomingStream;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -22,12 +23,16 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::books::Shelf;
 use super::figures;
+use super::orders::Desk;
 use super::peer::{Instances, Sight};
 use super::refusal::Refusal;
 use super::select::Select;
 use super::status::Status;
-use super::{Records, wire};
+use super::{Records, policy, wire};
+use crate::attribute::proc::{Proc, Processes as _};
 
+/// A question is not longer than this, bytes.
+const BODY_MAX: usize = 64 << 10;
 /// How many records are read from the store at once.
 const PAGE: usize = 512;
 
@@ -44,6 +49,8 @@ pub struct Window<R> {
     pub instances: Instances,
     /// Sums over the records.
     pub books: Shelf,
+    /// Where the recording thread takes orders.
+    pub desk: Desk,
     /// The user the daemon runs as.
     pub own_uid: u32,
 }
@@ -52,14 +59,26 @@ pub struct Window<R> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     pub(super) uid: u32,
-    pub(super) pid: Option<u32>,
+    /// Process and its start (CLOCK_BOOTTIME nanoseconds), read when the connection was accepted.
+    who: Option<(u32, u64)>,
+}
+
+impl Peer {
+    /// The process, in the host's numbering.
+    pub(super) fn tgid(self) -> Option<u32> {
+        self.who.map(|(tgid, _)| tgid)
+    }
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         match stream.io().peer_cred() {
-            Ok(cred) => Self { uid: cred.uid(), pid: cred.pid().and_then(|pid| u32::try_from(pid).ok()) },
-            Err(_) => Self { uid: u32::MAX, pid: None },
+            Ok(cred) => {
+                let pid = cred.pid().and_then(|pid| u32::try_from(pid).ok());
+                let seen = pid.and_then(|pid| Proc::default().seen(pid));
+                Self { uid: cred.uid(), who: seen.map(|seen| (seen.tgid, seen.start_ns)) }
+            }
+            Err(_) => Self { uid: u32::MAX, who: None },
         }
     }
 }
@@ -81,6 +100,7 @@ pub fn serve<R: Records>(listener: StdListener, window: Window<R>) -> std::io::R
 fn router<R: Records>(window: Window<R>) -> Router {
     Router::new()
         .route("/healthz", get(health))
+        .route("/readyz", get(ready::<R>))
         .route("/v1/version", get(version))
         .route("/v1/status", get(status::<R>))
         .route("/v1/records", get(records::<R>))
@@ -88,11 +108,24 @@ fn router<R: Records>(window: Window<R>) -> Router {
         .route("/v1/checkpoint", get(checkpoint::<R>))
         .route("/v1/report", get(figures::report::<R>))
         .route("/v1/code", get(figures::code::<R>))
+        .route("/v1/policy", get(policy::show::<R>).post(policy::ask::<R>))
+        .route("/v1/policy/decide", post(policy::decide::<R>))
+        .route("/v1/catalogue", get(policy::catalogue::<R>))
+        .route("/v1/ack", post(policy::acknowledge::<R>))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(window)
 }
 
 async fn health() -> &'static str {
     "ok\n"
+}
+
+/// Ready: the records of the runs before are in the books, so reports are whole.
+async fn ready<R: Records>(State(window): State<Window<R>>) -> Result<&'static str, Refusal> {
+    if window.books.is_caught_up() {
+        return Ok("ready\n");
+    }
+    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the records are still being read: ask again in a moment"))
 }
 
 async fn version() -> Response {
@@ -225,10 +258,15 @@ fn lines<R: Records>(
 impl<R> Window<R> {
     pub(super) fn sight(&self, peer: Peer) -> Sight {
         match self.instances.read() {
-            Ok(instances) => Sight::of(peer.uid, peer.pid, self.own_uid, &instances),
+            Ok(instances) => Sight::of(peer.uid, peer.who, self.own_uid, &instances),
             Err(_) => Sight::Nothing,
         }
     }
+}
+
+/// Reads the body of a question.
+pub(super) fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
+    serde_json::from_slice(&body?).map_err(|error| Refusal::bad(format!("this is not what is asked for here: {error}")))
 }
 
 pub(super) fn json(value: &Value) -> Response {

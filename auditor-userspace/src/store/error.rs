@@ -35,6 +35,16 @@ pub enum StoreError {
         /// The size at which the end was sealed with the help of the reserve; `None` if even that was not possible.
         sealed: Option<u64>,
     },
+    /// A record is not there: it was removed by policy, or never was.
+    Missing {
+        /// Its number.
+        record: u64,
+    },
+    /// What was asked for is not done.
+    Refused {
+        /// Why.
+        detail: String,
+    },
     /// An earlier error stopped the store.
     Stopped,
     /// Keys are missing, or do not belong together.
@@ -72,6 +82,10 @@ impl std::fmt::Display for StoreError {
             Self::DiskFull { path, sealed: None } => {
                 write!(f, "the disk is full ({}): make room and start again", path.display())
             }
+            Self::Missing { record } => {
+                write!(f, "record {record} is not there: it was removed by policy, or has yet to be recorded")
+            }
+            Self::Refused { detail } => f.write_str(detail),
             Self::Stopped => write!(f, "the store was stopped by an earlier error: start again"),
             Self::Keys { detail } => write!(f, "the keys cannot be used: {detail}"),
             Self::Io { doing, path, source } => write!(f, "cannot {doing} {}: {source}", path.display()),

@@ -129,6 +129,7 @@ impl Store {
             synchronised: options.clock.0,
             pins: super::append::Pins::default(),
             salts: super::Salts::default(),
+            announced: Vec::new(),
             stopped: false,
         }
     }

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use auditor_common::body::{Body, BodyError};
 use auditor_common::checkpoint::SignedCheckpoint;
-use auditor_common::merkle::Hash;
-use auditor_common::record::{Entry, Row};
+use auditor_common::merkle::{Complete, Hash, leaf};
+use auditor_common::record::{ENTRY_LEN, Entry, Row};
 use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableTable as _, TableError};
 
-use super::schema::{CHECKPOINTS, ROWS, segment_path};
+use super::schema::{CHECKPOINTS, ROWS, STREAMS, TILES, segment_path, tile_key};
 use super::snapshot::Snapshot;
 use super::{StoreError, segment};
-use crate::chain::Link;
+use crate::chain::{Edge, Link};
 
 /// Memory that a closed segment's page cache may take.
 const CACHE: usize = 8 << 20;
@@ -138,7 +138,7 @@ impl Reader {
     }
 
     /// Rows as they are stored.
-    pub(super) fn links(&mut self, range: Range<u64>) -> Result<Vec<Link>, StoreError> {
+    pub fn links(&mut self, range: Range<u64>) -> Result<Vec<Link>, StoreError> {
         let mut links = Vec::new();
         for (first, end) in self.stretches()? {
             let part = range.start.max(first)..range.end.min(end);
@@ -160,7 +160,7 @@ impl Reader {
     }
 
     /// Checkpoint notes of these sizes.
-    pub(super) fn notes(&mut self, sizes: RangeInclusive<u64>) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    pub fn notes(&mut self, sizes: RangeInclusive<u64>) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let mut notes = Vec::new();
         for (first, end) in self.stretches()? {
             // A checkpoint belongs to the segment of the SEAL before it.
@@ -180,6 +180,71 @@ impl Reader {
             })?);
         }
         Ok(notes)
+    }
+
+    /// Leaf hashes of these records, as many as there are.
+    pub fn leaves(&mut self, range: Range<u64>) -> Result<Vec<Hash>, StoreError> {
+        let links = self.links(range)?;
+        let entry = |link: &Link| link.row.first_chunk::<ENTRY_LEN>().map(|entry| leaf(entry));
+        Ok(links.iter().map_while(entry).collect())
+    }
+
+    /// The root of a complete subtree of `256^level` leaves; `None` if it is not complete, or not kept.
+    pub fn tile(&mut self, level: u32, index: u64) -> Result<Option<Hash>, StoreError> {
+        let Some(last) = 256_u64.checked_pow(level).and_then(|leaves| leaves.checked_mul(index + 1)) else {
+            return Ok(None);
+        };
+        // It is in the segment of the leaf that completed it.
+        let Some((first, _)) = self.stretches()?.into_iter().find(|(first, end)| (*first..*end).contains(&(last - 1)))
+        else {
+            return Ok(None);
+        };
+        let key = tile_key(&Complete { level: level as u8, index, hash: [0; 32] });
+        self.in_segment(first, |txn, path| {
+            let redb = |error: redb::Error| StoreError::of_redb(path, error);
+            let table = txn.open_table(TILES).map_err(|error| redb(error.into()))?;
+            let found = table.get(key).map_err(|error| redb(error.into()))?;
+            Ok(found.map(|hash| *hash.value()))
+        })
+    }
+
+    /// The end of the chain where the first segment begins that is kept.
+    pub fn first_edge(&mut self) -> Result<Edge, StoreError> {
+        let first = self.stretches()?.first().map(|(first, _)| *first).ok_or(StoreError::Missing { record: 0 })?;
+        super::retain::start(&segment_path(self.folder(), first))
+    }
+
+    /// The end of the chain at some size: found by following the rows from where their segment begins.
+    pub fn edge_at(&mut self, size: u64) -> Result<Edge, StoreError> {
+        let stretches = self.stretches()?;
+        let (first, _) =
+            *stretches.iter().rev().find(|(first, _)| *first <= size).ok_or(StoreError::Missing { record: size })?;
+        let mut edge = super::retain::start(&segment_path(self.folder(), first))?;
+        while edge.range.size() < size {
+            let from = edge.range.size();
+            let links = self.links(from..size.min(from + 4096))?;
+            if links.is_empty() {
+                return Err(StoreError::Missing { record: from });
+            }
+            for link in links {
+                let row = Row::parse(&link.row).map_err(|_| StoreError::Missing { record: link.seq })?;
+                edge.prev = row.leaf();
+                edge.range.append(edge.prev);
+                edge.streams.follow(&row.entry);
+            }
+        }
+        Ok(edge)
+    }
+
+    /// The key of an instance's stream.
+    pub fn stream_key(&mut self, instance: &str) -> Result<Option<[u8; 16]>, StoreError> {
+        let Some((first, _)) = self.stretches()?.last().copied() else { return Ok(None) };
+        self.in_segment(first, |txn, path| {
+            let redb = |error: redb::Error| StoreError::of_redb(path, error);
+            let table = txn.open_table(STREAMS).map_err(|error| redb(error.into()))?;
+            let found = table.get(instance).map_err(|error| redb(error.into()))?;
+            Ok(found.map(|key| *key.value()))
+        })
     }
 
     /// One record.

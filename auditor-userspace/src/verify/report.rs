@@ -1,9 +1,7 @@
 //! Verdicts for people and for programs.
 
-use std::fmt::Write as _;
-
-use auditor_common::verify::{Answer, Finding, Question, Standing, Verdict, exit};
-use serde_json::{Value, json};
+use auditor_common::verify::{Answer, Finding, Question, REQUIRED, Standing, Verdict, exit};
+use serde_json::Value;
 
 /// What became of a verification: one verdict for each ledger of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +23,11 @@ impl Report {
         super::worst(self.verdicts.iter().map(Verdict::exit))
     }
 
-    /// For programs.
+    /// For programs: one JSON object.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let ledgers: Vec<Value> = self.verdicts.iter().map(to_json).collect();
-        json!({"exit": self.exit(), "ledgers": ledgers})
+    pub fn to_json(&self) -> String {
+        let ledgers: Vec<String> = self.verdicts.iter().map(Verdict::to_json).collect();
+        format!("{{\"exit\":{},\"ledgers\":[{}]}}", self.exit(), ledgers.join(","))
     }
 
     /// Reads what [`Report::to_json`] wrote.
@@ -41,63 +39,8 @@ impl Report {
     /// For people: a summary, and the six answers.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        for verdict in &self.verdicts {
-            let _ = writeln!(text, "{}: {}", verdict.origin, verdict.summary());
-            for question in Question::ALL {
-                let Answer { standing, sentence } = verdict.answer(question);
-                let _ = writeln!(text, "  {:<12} {:<10}  {sentence}", question.word(), standing.word());
-            }
-            if verdict.unsealed > 0 {
-                let _ = writeln!(text, "  {} records after the newest seal are not signed yet", verdict.unsealed);
-            }
-            for gap in verdict.gaps.iter().take(20) {
-                let _ = writeln!(text, "  gap: {gap}");
-            }
-            if verdict.gap_count > 20 {
-                let _ = writeln!(text, "  … and {} more gaps", verdict.gap_count - 20);
-            }
-        }
-        text
+        self.verdicts.iter().map(Verdict::to_text).collect()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-fn to_json(verdict: &Verdict) -> Value {
-    let answers: serde_json::Map<String, Value> = Question::ALL
-        .into_iter()
-        .map(|question| {
-            let Answer { standing, sentence } = verdict.answer(question);
-            (question.word().to_owned(), json!({"standing": standing.word(), "sentence": sentence}))
-        })
-        .collect();
-    let finding = verdict.finding.as_ref().map(|finding| match finding {
-        Finding::Violated { question, record, sentence } => {
-            json!({"kind": "violated", "question": question.word(), "record": record, "sentence": sentence})
-        }
-        Finding::Unknown { sentence } => json!({"kind": "unknown", "sentence": sentence}),
-    });
-    json!({
-        "origin": verdict.origin,
-        "exit": verdict.exit(),
-        "summary": verdict.summary(),
-        "answers": answers,
-        "finding": finding,
-        "records": verdict.records,
-        "size": verdict.size,
-        "root": hex(&verdict.root),
-        "sealed_wall_ns": verdict.sealed_wall_ns,
-        "unsealed": verdict.unsealed,
-        "gaps": verdict.gaps,
-        "gap_count": verdict.gap_count,
-        "pinned": verdict.pinned,
-    })
 }
 
 fn from_json(value: &Value) -> Option<Verdict> {
@@ -109,6 +52,8 @@ fn from_json(value: &Value) -> Option<Verdict> {
             .find(|standing| answer["standing"] == standing.word())?;
         Some(Answer::new(standing, text(&answer["sentence"])?))
     };
+    let required = |question: Question| value["answers"][question.word()]["required"].as_bool();
+    let required: Vec<bool> = Question::ALL.into_iter().map(required).collect::<Option<_>>()?;
     let answers: Vec<Answer> = Question::ALL.into_iter().map(answer).collect::<Option<_>>()?;
     let finding = match &value["finding"] {
         Value::Null => None,
@@ -133,7 +78,7 @@ fn from_json(value: &Value) -> Option<Verdict> {
         unsealed: value["unsealed"].as_u64()?,
         gaps: value["gaps"].as_array()?.iter().map(text).collect::<Option<_>>()?,
         gap_count: value["gap_count"].as_u64()?,
-        pinned: value["pinned"].as_bool()?,
+        required: required.try_into().ok()?,
     })
 }
 
@@ -154,7 +99,7 @@ pub(super) fn of_a_crash(segment: Option<&str>, end: &str) -> Report {
         unsealed: 0,
         gaps: vec![],
         gap_count: 0,
-        pinned: false,
+        required: REQUIRED,
     };
     debug_assert_eq!(verdict.exit(), exit::TAMPERED);
     Report::new(vec![verdict])

@@ -1,0 +1,176 @@
+//! What is to be said at the end: the six answers.
+
+use super::rows::{Broken, changed_or_link, tail_violated};
+use super::{Answer, Finding, Question, Released, Scope, Standing, Start, Verdict, Verifier};
+use crate::stream::StreamTable;
+
+impl Verifier {
+    /// What is to be said at the end of the rows.
+    #[must_use]
+    pub fn finish(mut self) -> Verdict {
+        if self.finding.is_none() {
+            let outcome = self.at_the_end();
+            let _ = self.keep(outcome);
+        }
+        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let root = self.checkpoint.as_ref().map_or_else(crate::merkle::empty, |signed| signed.checkpoint.root);
+        let mut answers =
+            [self.authenticity(), self.integrity(), self.head(), self.tail(), self.time(), self.coverage.answer()];
+        match &self.finding {
+            Some(Finding::Violated { question, sentence, .. }) => {
+                for answer in answers.iter_mut().filter(|answer| answer.standing != Standing::Violated) {
+                    *answer = Answer::new(Standing::NotProven, "the verification ended before its time");
+                }
+                answers[*question as usize] = Answer::new(Standing::Violated, sentence.clone());
+            }
+            Some(Finding::Unknown { sentence }) => {
+                for answer in &mut answers {
+                    *answer = Answer::new(Standing::NotProven, sentence.clone());
+                }
+            }
+            None => {}
+        }
+        let records = self.range.size() - self.start;
+        let unsealed = self.range.size().saturating_sub(size.max(self.start));
+        let origin = self.identity.origin.to_string();
+        let mut required = super::REQUIRED;
+        required[Question::Authenticity as usize] = self.identity.pinned;
+        // An end that nobody asked for need not be proven.
+        let asked = !matches!(self.evidence.released, Released::NotKept) || self.evidence.tail.is_some();
+        required[Question::Tail as usize] = asked;
+        let finding = self.finding.take();
+        let sealed_wall_ns = self.sealed_wall_ns;
+        let (gaps, gap_count) = self.coverage.gaps();
+        Verdict { origin, answers, finding, records, size, root, sealed_wall_ns, unsealed, gaps, gap_count, required }
+    }
+
+    fn at_the_end(&mut self) -> Result<(), Finding> {
+        self.seal_has_its_checkpoint()?;
+        if let Some(Broken { before }) = self.broken {
+            return Err(changed_or_link(before));
+        }
+        let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
+            return Err(Finding::integrity(self.start, "there is no checkpoint"));
+        };
+        if let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
+            && next.start > self.next().max(newest.size)
+        {
+            let sentence = format!("epoch {} begins at record {}, which is missing", next.epoch, next.start);
+            return Err(tail_violated(Some(self.next()), sentence));
+        }
+        if let Released::Newest(released) = &self.evidence.released {
+            let same_ledger = released.checkpoint.origin == newest.origin;
+            let signed =
+                self.signatures(released, &|sentence| tail_violated(None, format!("the head file: {sentence}")));
+            if same_ledger {
+                signed?;
+            }
+            if same_ledger && released.checkpoint.size > newest.size {
+                let missing = released.checkpoint.size - newest.size;
+                let sentence = format!(
+                    "{missing} signed records are missing after record {}: cut, or lost by the disk; we cannot tell",
+                    newest.size - 1
+                );
+                return Err(tail_violated(Some(newest.size), sentence));
+            }
+        }
+        match self.newer.take() {
+            Some(sentence) => Err(Finding::Unknown { sentence }),
+            None => Ok(()),
+        }
+    }
+
+    fn authenticity(&self) -> Answer {
+        if self.identity.pinned {
+            let sentence = format!(
+                "{} checkpoints, each signed by the log's key and its epoch's, down from the pinned key",
+                self.checkpoints
+            );
+            return Answer::new(Standing::Proven, sentence);
+        }
+        let sentence = format!(
+            "no key was pinned: it is signed by the keys that lie beside it, of the root {}",
+            self.identity.root
+        );
+        Answer::new(Standing::NotProven, sentence)
+    }
+
+    fn integrity(&self) -> Answer {
+        let seen = self.range.size() - self.start - self.foreign;
+        let withheld = match self.withheld {
+            0 => String::new(),
+            count => format!(", {count} of them without their body"),
+        };
+        let others = match self.foreign {
+            0 => String::new(),
+            count => format!("; {count} others by their leaf hash only"),
+        };
+        let sentence = format!("{seen} records{withheld}: every link, leaf and body fits what was signed{others}");
+        Answer::new(Standing::Proven, sentence)
+    }
+
+    fn head(&self) -> Answer {
+        if self.start == 0 {
+            return Answer::new(Standing::Proven, "it begins with its first record");
+        }
+        if self.evidence.slice {
+            let sentence = format!("a slice from record {} on: what comes before was not asked for", self.start);
+            return Answer::new(Standing::NotProven, sentence);
+        }
+        let Some(prune) = &self.prune else {
+            return Answer::new(
+                Standing::Violated,
+                format!("the records before {} are missing, and no record says that they were removed", self.start),
+            );
+        };
+        // Removing takes a moment for each file: what lies before the place that was announced may still be there. Where
+        // it is gone, what begins there is what was announced.
+        let Start { range, streams } = &self.begun_with;
+        let excerpt = matches!(self.evidence.scope, Scope::Excerpt { .. });
+        let announced = prune.root == range.root()
+            && prune.range == range.hashes()
+            && (excerpt || StreamTable::from_ends(&prune.streams).as_ref() == Some(streams));
+        if prune.min_index == self.start && !announced {
+            return Answer::new(
+                Standing::Violated,
+                format!("it begins with record {}, and not as PRUNE says", self.start),
+            );
+        }
+        Answer::new(
+            Standing::Proven,
+            format!("it begins with record {}: what was before was removed by policy", self.start),
+        )
+    }
+
+    fn tail(&self) -> Answer {
+        if let Some(recover) = &self.evidence.declared {
+            return Answer::new(Standing::Violated, format!("the next ledger declares: {}", recover.cause));
+        }
+        if let Some(tail) = &self.evidence.tail {
+            return tail.clone();
+        }
+        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        match &self.evidence.released {
+            Released::NotKept => {
+                Answer::new(Standing::NotProven, format!("complete up to size {size}; later is unproven"))
+            }
+            Released::Missing => Answer::new(Standing::Violated, "the head file is missing"),
+            Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
+            Released::Newest(_) if self.released_met => {
+                Answer::new(Standing::Proven, format!("complete up to size {size}, and not behind what was released"))
+            }
+            Released::Newest(released) => Answer::new(
+                Standing::Violated,
+                format!("there is no checkpoint of size {}, which was released", released.checkpoint.size),
+            ),
+        }
+    }
+
+    fn time(&self) -> Answer {
+        let steps = match self.clock_steps {
+            0 => "they are in order".to_owned(),
+            steps => format!("they are in order, with {steps} declared steps of the clock"),
+        };
+        Answer::new(Standing::NotProven, format!("times are the host's own word, no witness confirms them; {steps}"))
+    }
+}

@@ -1,0 +1,140 @@
+//! Checkpoint after checkpoint: roots and signatures.
+
+use super::rows::{Broken, changed_or_link, tail_violated};
+use super::{Finding, Released, Scope, Verifier};
+use crate::checkpoint::SignedCheckpoint;
+use crate::merkle::{Hash, sha256, subtrees};
+use crate::note::NoteError;
+
+impl Verifier {
+    /// Every SEAL is the last leaf of a checkpoint: one that has none was robbed of it.
+    pub(super) fn seal_has_its_checkpoint(&mut self) -> Result<(), Finding> {
+        match self.seal.take() {
+            None => Ok(()),
+            // In a part of a ledger there are those at which epochs end.
+            Some(seal) if !matches!(self.evidence.scope, Scope::Store) && !seal.end_of_epoch => Ok(()),
+            Some(seal) => {
+                Err(Finding::integrity(seal.seq, format!("the checkpoint of size {} is missing", seal.seq + 1)))
+            }
+        }
+    }
+
+    pub(super) fn look_at_checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
+        let record = size.saturating_sub(1);
+        let wrong = |sentence: String| Finding::integrity(record, format!("checkpoint of size {size}: {sentence}"));
+        if size > self.next() {
+            let sentence = format!("records {} to {record} are missing, which a checkpoint covers", self.next());
+            return Err(tail_violated(Some(self.next()), sentence));
+        }
+        if let Some(Broken { before }) = self.broken {
+            return Err(changed_or_link(before));
+        }
+        let signed = SignedCheckpoint::parse(note).map_err(|error| wrong(error.to_string()))?;
+        let Some(seal) = self.seal.take() else {
+            return Err(wrong("its last record is not a SEAL".to_owned()));
+        };
+        if signed.checkpoint.size != size || size != self.next() || seal.seq != record {
+            return Err(wrong("it is not about the records that come before it".to_owned()));
+        }
+        if signed.checkpoint.origin != self.identity.origin {
+            return Err(wrong("it is about another ledger".to_owned()));
+        }
+        if signed.epoch != seal.epoch {
+            return Err(wrong(format!(
+                "it is signed in epoch {}, its records are of epoch {}",
+                signed.epoch, seal.epoch
+            )));
+        }
+        self.signatures(&signed, &wrong)?;
+        if signed.checkpoint.root != self.range.root() {
+            return Err(Finding::integrity(record, self.between_roots(size)));
+        }
+        let follows = match &self.checkpoint {
+            _ if !matches!(self.evidence.scope, Scope::Store) => true,
+            Some(before) => (self.note_hash, before.checkpoint.size) == (seal.previous_checkpoint, seal.previous_size),
+            None if self.start == 0 => (seal.previous_checkpoint, seal.previous_size) == ([0; 32], 0),
+            None => true,
+        };
+        if !follows {
+            return Err(wrong("its SEAL names another checkpoint before it".to_owned()));
+        }
+        if let Released::Newest(released) = &self.evidence.released
+            && released.checkpoint.size == size
+        {
+            if released.checkpoint != signed.checkpoint {
+                return Err(wrong("another root was released at this size: the ledger was forked".to_owned()));
+            }
+            self.released_met = true;
+        }
+        self.note_hash = sha256(note);
+        self.ended = seal.end_of_epoch;
+        self.sealed_wall_ns = seal.wall_ns;
+        self.checkpoint = Some(signed);
+        self.checkpoints += 1;
+        Ok(())
+    }
+
+    /// The tree goes on after the last row: with these subtrees it is the one of this checkpoint.
+    pub fn close(&mut self, right: &[Hash], note: &[u8]) -> Result<(), Finding> {
+        let outcome = self.look_at_the_rest(right, note);
+        self.keep(outcome)
+    }
+
+    fn look_at_the_rest(&mut self, right: &[Hash], note: &[u8]) -> Result<(), Finding> {
+        if let Some(Broken { before }) = self.broken {
+            return Err(changed_or_link(before));
+        }
+        self.seal_has_its_checkpoint()?;
+        let end = self.next();
+        let wrong = |sentence: String| Finding::integrity(end.saturating_sub(1), format!("the checkpoint: {sentence}"));
+        let signed = SignedCheckpoint::parse(note).map_err(|error| wrong(error.to_string()))?;
+        if signed.checkpoint.origin != self.identity.origin {
+            return Err(wrong("it is about another ledger".to_owned()));
+        }
+        self.signatures(&signed, &wrong)?;
+        let size = signed.checkpoint.size;
+        let epoch = size.checked_sub(1).and_then(|last| self.identity.epoch_of(last));
+        if epoch.is_none_or(|epoch| epoch.epoch != signed.epoch) {
+            return Err(wrong(format!("it is signed in epoch {}, which its last record is not of", signed.epoch)));
+        }
+        let mut whole = self.range.clone();
+        let mut hashes = right.iter();
+        for (_, height) in subtrees(end, size) {
+            let hash = hashes.next().ok_or_else(|| wrong("the tree is not complete".to_owned()))?;
+            whole.append_subtree(height, *hash);
+        }
+        if hashes.next().is_some() || size < end {
+            return Err(wrong("there is more of the tree than its size says".to_owned()));
+        }
+        if whole.root() != signed.checkpoint.root {
+            return Err(Finding::integrity(end.saturating_sub(1), self.between_roots(end)));
+        }
+        self.checkpoint = Some(signed);
+        self.checkpoints += 1;
+        Ok(())
+    }
+
+    pub(super) fn signatures(
+        &self,
+        signed: &SignedCheckpoint,
+        wrong: &impl Fn(String) -> Finding,
+    ) -> Result<(), Finding> {
+        let Some(epoch) = self.identity.epochs.get(signed.epoch as usize) else {
+            return Err(wrong(format!("there is no note of epoch {}", signed.epoch)));
+        };
+        match signed.verify(&self.identity.log, &epoch.key) {
+            Ok(_) => Ok(()),
+            // The name is ours and the key is not.
+            Err(error @ NoteError::Unsigned { .. }) => {
+                Err(Finding::Unknown { sentence: format!("checkpoint of size {}: {error}", signed.checkpoint.size) })
+            }
+            Err(error) => Err(wrong(error.to_string())),
+        }
+    }
+
+    /// Which records a root that does not fit is about: those since the root before.
+    fn between_roots(&self, size: u64) -> String {
+        let from = self.checkpoint.as_ref().map_or(self.start, |before| before.checkpoint.size);
+        format!("records {from} to {} are not those that were sealed at size {size}", size - 1)
+    }
+}

@@ -1,0 +1,175 @@
+//! The configuration file: what the host decides beforehand. None is needed.
+//!
+//! ```toml
+//! client_addresses = "cut"                      # of inbound flows: cut (to /24 and /48), full, off
+//! catalogue = ["/etc/network-audit/ours.toml"]  # beside the one that is built in
+//!
+//! [floor]                                       # what an Odoo may loosen by itself: allow, ask (the host), deny
+//! auditing = "ask"
+//!
+//! [policy]                                      # how an Odoo is recorded that asked for nothing
+//! retention_days = 365
+//!
+//! [[instance]]                                  # a name for an Odoo; all that is given has to fit
+//! name = "shop"
+//! unit = "odoo-shop.service"
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::ClientAddresses;
+use crate::attribute::instance;
+use crate::attribute::proc::Seen;
+use crate::policy::change::Change;
+use crate::policy::terms::{Floor, Policy, Terms};
+
+/// Names of instances are not longer, in bytes.
+const NAME_MAX: usize = 200;
+
+/// A configuration file, as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// What is recorded of the addresses of clients.
+    pub client_addresses: ClientAddresses,
+    /// Catalogues beside the one that is built in.
+    pub catalogue: Vec<PathBuf>,
+    /// What instances may loosen.
+    pub floor: Floor,
+    /// How an instance is recorded that asked for nothing.
+    pub policy: Policy,
+    /// Names for instances; the first that fits is taken.
+    #[serde(rename = "instance")]
+    pub instances: Vec<InstanceRule>,
+}
+
+/// A name for an Odoo.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InstanceRule {
+    /// The name.
+    pub name: String,
+    /// Its systemd unit.
+    pub unit: Option<String>,
+    /// Its cgroup or one above it, as `/proc/PID/cgroup` writes it.
+    pub cgroup: Option<PathBuf>,
+    /// The configuration file that its command line names.
+    pub config: Option<String>,
+    /// The data folder that its command line names.
+    pub data_dir: Option<String>,
+    /// The user that it runs as, in the host's numbering.
+    pub uid: Option<u32>,
+}
+
+impl InstanceRule {
+    /// Whether the process that begins an instance is meant.
+    #[must_use]
+    pub fn fits(&self, root: &Seen) -> bool {
+        let argument = |short, long| instance::argument(root, short, long);
+        let below = |path: &Path| instance::cgroups(&root.cgroups).any(|own| Path::new(own).starts_with(path));
+        self.unit.as_ref().is_none_or(|unit| instance::unit(&root.cgroups) == Some(unit))
+            && self.cgroup.as_ref().is_none_or(|path| below(path))
+            && self.config.as_ref().is_none_or(|file| argument("-c", "--config") == Some(file))
+            && self.data_dir.as_ref().is_none_or(|folder| argument("-D", "--data-dir") == Some(folder))
+            && self.uid.is_none_or(|uid| root.uid == uid)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { name, unit, cgroup, config, data_dir, uid } = self;
+        if name.trim().is_empty() || name.len() > NAME_MAX || name.contains(char::is_control) {
+            return Err(format!("an [[instance]] has a name of at most {NAME_MAX} bytes in one line"));
+        }
+        if unit.is_none() && cgroup.is_none() && config.is_none() && data_dir.is_none() && uid.is_none() {
+            return Err(format!(
+                "nothing says which Odoo \"{name}\" is: give its unit, cgroup, config, data_dir or uid"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    /// Reads a file's text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{at}{}", error.message())
+        })?;
+        Change::RetentionDays(file.policy.retention_days).check()?;
+        Change::DisabledChannels(file.policy.disabled_channels.clone()).check()?;
+        file.instances.iter().try_for_each(InstanceRule::check)?;
+        Ok(file)
+    }
+
+    /// The part that is about policy.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms { floor: self.floor, policy: self.policy.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{File, InstanceRule};
+    use crate::attribute::proc::Seen;
+    use crate::config::ClientAddresses;
+    use crate::policy::terms::Rule;
+
+    #[test]
+    fn a_file_says_what_differs_and_the_rest_is_as_always() {
+        let text = "client_addresses = \"full\"\n[floor]\nauditing = \"deny\"\n[policy]\nretention_days = 90\n\
+                    [[instance]]\nname = \"shop\"\nunit = \"odoo.service\"\n";
+        let file = File::parse(text).expect("sound");
+        assert_eq!(file.client_addresses, ClientAddresses::Full);
+        let terms = file.terms();
+        let found = (terms.floor.auditing, terms.floor.retention, terms.policy.retention_days);
+        assert_eq!(found, (Rule::Deny, Rule::Ask, 90));
+        assert_eq!(file.instances[0].name, "shop");
+        assert_eq!(File::parse("").expect("an empty file is one"), File::default());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_and_its_line_named() {
+        for (text, expected) in [
+            ("[floor]\nauditing = \"perhaps\"\n", "line 2"),
+            ("[floor]\n\nno_such = \"ask\"\n", "line 3"),
+            ("client_addresses = \"some\"\n", "line 1"),
+            ("retention_days = 90\n", "unknown field"),
+            ("[policy]\nretention_days = 7\n", "from 30 to 3650"),
+            ("[policy]\ndisabled_channels = [\"native\"]\n", "no channel"),
+            ("[[instance]]\nname = \"\"\nuid = 1\n", "a name"),
+            ("[[instance]]\nname = \"a\\nb\"\nuid = 1\n", "a name"),
+            ("[[instance]]\nname = \"shop\"\n", "nothing says which Odoo"),
+            ("= x", "line 1"),
+        ] {
+            let error = File::parse(text).expect_err(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    fn check(rule: InstanceRule, fits: bool) {
+        let root = Seen {
+            uid: 101,
+            arguments: ["odoo", "-c", "/etc/odoo.conf", "--data-dir=/srv"].map(str::to_owned).to_vec(),
+            cgroups: "1:name=systemd:/\n0::/system.slice/odoo.service\n".into(),
+            ..Seen::default()
+        };
+        assert_eq!(rule.fits(&root), fits, "{rule:?}");
+    }
+
+    #[test]
+    fn an_instance_is_meant_if_all_that_is_given_fits() {
+        let rule = InstanceRule::default;
+        check(InstanceRule { unit: Some("odoo.service".into()), uid: Some(101), ..rule() }, true);
+        check(InstanceRule { unit: Some("odoo.service".into()), uid: Some(102), ..rule() }, false);
+        check(InstanceRule { unit: Some("odoo".into()), ..rule() }, false);
+        check(InstanceRule { cgroup: Some("/system.slice".into()), ..rule() }, true);
+        check(InstanceRule { cgroup: Some("/system".into()), ..rule() }, false);
+        check(InstanceRule { config: Some("/etc/odoo.conf".into()), ..rule() }, true);
+        check(InstanceRule { data_dir: Some("/srv".into()), ..rule() }, true);
+        check(InstanceRule { data_dir: Some("/srv/other".into()), ..rule() }, false);
+    }
+}

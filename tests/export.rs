@@ -1,0 +1,267 @@
+//! Exports: what is handed out is proven from itself and a pinned key, and nothing that was changed is.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::path::Path;
+
+use auditor_common::checkpoint::SignedCheckpoint;
+use auditor_common::note::VerifierKey;
+use auditor_common::tar::Archive;
+use auditor_common::verify::{Expect, Files, Finding, Question, Standing, Trust, Verdict, exit, verify_export};
+use auditor_tests::ledger::{Ledger, at, options};
+use auditor_userspace::export::{self, ExportError, Output, Request};
+use auditor_userspace::store::{Limits, StoreTree};
+
+/// An export in memory: written to, and read from.
+#[derive(Clone, Default)]
+struct Memory(BTreeMap<String, Vec<u8>>);
+
+impl Output for Memory {
+    fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
+        let last = self.0.keys().rfind(|path| *path != "EXPORT");
+        assert!(last.is_none_or(|last| last.as_str() < path) || path == "EXPORT", "{path} is out of order");
+        assert!(self.0.insert(path.to_owned(), content.to_vec()).is_none(), "{path} twice");
+        Ok(())
+    }
+
+    fn finish(&mut self, list: &str) -> Result<(), ExportError> {
+        self.file("EXPORT", list.as_bytes())
+    }
+}
+
+impl Files for Memory {
+    fn list(&mut self) -> std::io::Result<Vec<(String, u64)>> {
+        Ok(self.0.iter().map(|(path, content)| (path.clone(), content.len() as u64)).collect())
+    }
+
+    fn read(&mut self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
+        self.0.get(path).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// A ledger of three instances, some epochs and some segments, of a bit more than two thousand records.
+fn ledger(dir: &Path) -> Ledger {
+    let mut options = options(0);
+    options.limits =
+        Limits { epoch_ns: 20_000_000_000, segment_ns: 30_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
+    let mut ledger = Ledger::open(dir, &options).unwrap();
+    for second in 0..60 {
+        for (instance, flows) in [("alpha", 8), ("beta", second % 5), ("gamma", u64::from(second == 7))] {
+            instance.clone_into(&mut ledger.instance);
+            for _ in 0..flows {
+                ledger.flow().unwrap();
+            }
+        }
+        ledger.wait(1);
+        ledger.seal().unwrap();
+    }
+    ledger
+}
+
+/// Makes an export as the daemon does: announced, written, signed.
+fn export(dir: &Path, ledger: &mut Ledger, request: &Request, output: &mut dyn Output) -> Result<(), ExportError> {
+    let mut reader = ledger.store.reader();
+    let record = export::record(&mut reader, request, "root (0)")?;
+    let announced = ledger.store.announce_export(record, ledger.input(), ledger.now)?;
+    ledger.note_sealed();
+    let note = export::write(dir, reader, request, &announced, 1_767_225_600, output, &mut |_, _| {})?;
+    output.finish(&ledger.store.sign_export(&note.text())?)
+}
+
+fn exported(request: &Request) -> (Memory, VerifierKey) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = ledger(dir.path());
+    let mut memory = Memory::default();
+    export(dir.path(), &mut ledger, request, &mut memory).unwrap();
+    (memory, ledger.opened.root.clone())
+}
+
+fn expect(root: &VerifierKey) -> Expect {
+    Expect { trust: Trust { pinned: Some(root.clone()) }, ..Expect::default() }
+}
+
+fn verify(files: &Memory, expect: &Expect) -> Verdict {
+    verify_export(&mut files.clone(), expect, &mut |_| {}).unwrap()
+}
+
+fn standing(verdict: &Verdict, question: Question) -> Standing {
+    verdict.answer(question).standing
+}
+
+#[test]
+fn a_whole_ledger_is_proven_from_its_export() {
+    let (files, root) = exported(&Request::default());
+    let verdict = verify(&files, &expect(&root));
+    assert_eq!(verdict.exit(), exit::PROVEN, "{}", verdict.to_text());
+    assert!(verdict.records > 1200, "{}", verdict.to_text());
+    for level in ["tile/0/000", "tile/1/000.p/", "tile/entries/000", "bodies/000", "checkpoints/", "SPEC.md"] {
+        assert!(files.0.keys().any(|path| path.starts_with(level)), "{level}");
+    }
+}
+
+#[test]
+fn an_archive_is_the_same_as_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let mut ledger = ledger(&state);
+    let path = dir.path().join("x.nalx");
+    export(&state, &mut ledger, &Request::default(), &mut export::Archive::create(&path).unwrap()).unwrap();
+    assert!(!dir.path().join("x.nalx.part").exists());
+    let bytes = std::fs::read(&path).unwrap();
+    let mut archive = Archive::open(Cursor::new(bytes.clone())).unwrap().unwrap();
+    let verdict = verify_export(&mut archive, &expect(&ledger.opened.root), &mut |_| {}).unwrap();
+    assert_eq!(verdict.exit(), exit::PROVEN, "{}", verdict.to_text());
+    // Cut, lengthened, or with something behind a file, it is none.
+    let refused = |bytes: Vec<u8>| Archive::open(Cursor::new(bytes)).unwrap().is_err();
+    assert!(refused(bytes[..bytes.len() - 1].to_vec()) && refused([bytes.as_slice(), &[0]].concat()));
+    let folder = dir.path().join("folder");
+    export(&state, &mut ledger, &Request::default(), &mut export::Folder::create(&folder).unwrap()).unwrap();
+    assert!(folder.join("EXPORT").is_file() && folder.join("tile/entries/000").is_file());
+}
+
+#[test]
+fn a_slice_is_never_called_whole() {
+    let second = |second| Some(at(second).wall_ns);
+    let request = Request { from_wall_ns: second(25), to_wall_ns: second(40), ..Request::default() };
+    let (files, root) = exported(&request);
+    assert!(files.0.contains_key("left") && files.0.contains_key("right") && files.0.contains_key("table"));
+    let verdict = verify(&files, &expect(&root));
+    assert_eq!(verdict.exit(), exit::GAPS, "{}", verdict.to_text());
+    assert_eq!(standing(&verdict, Question::Head), Standing::NotProven);
+    for question in [Question::Authenticity, Question::Integrity] {
+        assert_eq!(standing(&verdict, question), Standing::Proven, "{}", verdict.to_text());
+    }
+    assert!(!verdict.to_text().contains("intact:"));
+}
+
+#[test]
+fn an_excerpt_has_all_of_one_instance_and_nothing_of_others() {
+    for (instance, flows) in [("alpha", 60 * 8 * 2), ("beta", 12 * 10 * 2), ("gamma", 2)] {
+        let request = Request { instance: Some(instance.to_owned()), ..Request::default() };
+        let (files, root) = exported(&request);
+        let verdict = verify(&files, &expect(&root));
+        assert_eq!(verdict.exit(), exit::PROVEN, "{instance}: {}", verdict.to_text());
+        assert!(
+            verdict.answer(Question::Coverage).sentence.contains(&format!("{flows} events")),
+            "{}",
+            verdict.to_text()
+        );
+        assert!(!files.0.keys().any(|path| path.starts_with("tile/entries") || path.starts_with("bodies")));
+        let others = ["alpha", "beta", "gamma"].into_iter().filter(|other| *other != instance);
+        for other in others {
+            let named = |content: &[u8]| content.windows(other.len()).any(|bytes| bytes == other.as_bytes());
+            // The specification says these words, too.
+            assert!(!files.0.iter().any(|(path, content)| path.starts_with("own") && named(content)), "{other}");
+        }
+    }
+}
+
+#[test]
+fn an_excerpt_of_a_slice_says_where_the_stream_stood() {
+    let second = |second| Some(at(second).wall_ns);
+    let request = Request {
+        from_wall_ns: second(20),
+        to_wall_ns: second(45),
+        instance: Some("beta".to_owned()),
+        ..Request::default()
+    };
+    let (files, root) = exported(&request);
+    let verdict = verify(&files, &expect(&root));
+    assert_eq!(verdict.exit(), exit::GAPS, "{}", verdict.to_text());
+    assert_eq!(standing(&verdict, Question::Integrity), Standing::Proven, "{}", verdict.to_text());
+    // An instance that was silent then: that it was is what is proven.
+    let request = Request { instance: Some("gamma".to_owned()), ..request };
+    let (files, root) = exported(&request);
+    let verdict = verify(&files, &expect(&root));
+    assert_eq!(standing(&verdict, Question::Integrity), Standing::Proven, "{}", verdict.to_text());
+    assert!(verdict.answer(Question::Coverage).sentence.contains("0 events"), "{}", verdict.to_text());
+}
+
+#[test]
+fn an_instance_that_never_was_has_no_excerpt() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = ledger(dir.path());
+    let request = Request { instance: Some("nobody".to_owned()), ..Request::default() };
+    assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Memory::default()), Err(ExportError::Nothing(_))));
+    let request = Request { from_wall_ns: Some(u64::MAX - 1), ..Request::default() };
+    assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Memory::default()), Err(ExportError::Nothing(_))));
+}
+
+#[test]
+fn a_nonce_shows_that_the_export_is_new() {
+    let nonce = Some(vec![1, 2, 3, 4]);
+    let (files, root) = exported(&Request { nonce: nonce.clone(), ..Request::default() });
+    let with = |nonce| Expect { nonce, ..expect(&root) };
+    let verdict = verify(&files, &with(nonce));
+    assert_eq!((verdict.exit(), standing(&verdict, Question::Tail)), (exit::PROVEN, Standing::Proven));
+    let verdict = verify(&files, &with(Some(vec![9])));
+    assert_eq!((verdict.exit(), standing(&verdict, Question::Tail)), (exit::TAMPERED, Standing::Violated));
+    assert_eq!(verify(&files, &with(None)).exit(), exit::PROVEN);
+}
+
+#[test]
+fn a_ledger_that_was_longer_when_it_was_seen_last_was_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = ledger(dir.path());
+    let mut early = Memory::default();
+    export(dir.path(), &mut ledger, &Request::default(), &mut early).unwrap();
+    let mut late = Memory::default();
+    export(dir.path(), &mut ledger, &Request::default(), &mut late).unwrap();
+    let seen = |files: &Memory| SignedCheckpoint::parse(&files.0["checkpoint"]).unwrap().checkpoint;
+    let after = |seen| Expect { last_seen: Some(seen), ..expect(&ledger.opened.root) };
+    assert_eq!(verify(&late, &after(seen(&early))).exit(), exit::PROVEN);
+    let verdict = verify(&early, &after(seen(&late)));
+    assert_eq!((verdict.exit(), standing(&verdict, Question::Tail)), (exit::TAMPERED, Standing::Violated));
+    let mut forked = seen(&early);
+    forked.root[0] ^= 1;
+    let verdict = verify(&late, &after(forked));
+    assert!(verdict.to_text().contains("forked"), "{}", verdict.to_text());
+}
+
+#[test]
+fn another_key_than_the_pinned_one_cannot_be_verified() {
+    let (files, _) = exported(&Request::default());
+    let (_, other) = exported(&Request::default());
+    assert_eq!(verify(&files, &expect(&other)).exit(), exit::UNKNOWN);
+}
+
+#[test]
+fn one_record_is_proven_by_about_a_kilobyte() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let mut reader = ledger.store.reader();
+    let mut tree = StoreTree::new(reader.clone()).unwrap();
+    let signed = reader.checkpoint().unwrap().unwrap();
+    for seq in [0, 1, 255, 256, 700, signed.checkpoint.size - 1] {
+        let proof = export::prove(&mut reader, &mut tree, seq, &signed).unwrap();
+        proof.check().unwrap();
+        let text = proof.to_string();
+        assert!(text.len() < 2500, "{}", text.len());
+        assert_eq!(auditor_common::proof::ProofFile::parse(text.as_bytes()).unwrap(), proof);
+    }
+    let beyond = export::prove(&mut reader, &mut tree, signed.checkpoint.size, &signed);
+    assert!(beyond.is_err());
+}
+
+#[test]
+fn every_file_that_is_changed_missing_or_added_is_found() {
+    let (files, root) = exported(&Request::default());
+    let expect = expect(&root);
+    for path in files.0.keys() {
+        let mut changed = files.clone();
+        let content = changed.0.get_mut(path).unwrap();
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        let verdict = verify(&changed, &expect);
+        assert_ne!(verdict.exit(), exit::PROVEN, "{path} changed: {}", verdict.to_text());
+        assert!(matches!(verdict.finding, Some(Finding::Violated { .. } | Finding::Unknown { .. })), "{path}");
+        let mut missing = files.clone();
+        missing.0.remove(path);
+        assert_ne!(verify(&missing, &expect).exit(), exit::PROVEN, "{path} missing");
+    }
+    for path in ["readme", "checkpoints/7", "proofs/9.tlog-proof", "tile/2/000.p/1", "own/000"] {
+        let mut more = files.clone();
+        more.0.insert(path.to_owned(), vec![]);
+        assert_eq!(verify(&more, &expect).exit(), exit::TAMPERED, "{path} added");
+    }
+}
