@@ -26,6 +26,9 @@
         'web.assets_web_dark': [
             'mit_network_audit/static/src/**/*.dark.scss',
         ],
+        'web.assets_tests': [
+            'mit_network_audit/static/tests/tours/**/*',
+        ],
     },
     'post_load': 'post_load',
     'uninstall_hook': 'uninstall_hook',

@@ -6,3 +6,4 @@ from . import test_origin  # noqa: F401
 from . import test_record_protected  # noqa: F401
 from . import test_rows  # noqa: F401
 from . import test_served  # noqa: F401
+from . import test_tours  # noqa: F401

@@ -2,6 +2,8 @@
 """Records as the daemon writes them, and a daemon where one is there."""
 
 import contextlib
+import socket
+import threading
 import unittest
 
 from ..core import client
@@ -80,3 +82,31 @@ def skipping_what_is_too_old():
         if error.kind != client.Why.OLD:
             raise
         raise unittest.SkipTest('SKIPPED: because the daemon is older than this app') from error
+
+
+def answer(status, body):
+    """The bytes of an HTTP answer."""
+    head = f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n'
+    return (head + body).encode()
+
+
+def listen(case, content):
+    """Somebody who listens in the daemon's place, and says this; without a content, nothing."""
+    listener = socket.socket(socket.AF_UNIX)
+    case.addCleanup(listener.close)
+    case.addCleanup(listener.shutdown, socket.SHUT_RDWR)
+    listener.bind(client.api_path())
+    listener.listen()
+    held = []
+
+    def serve():
+        with contextlib.suppress(OSError):  # The test is over.
+            while True:
+                connection, _ = listener.accept()
+                held.append(connection)
+                connection.recv(65536)
+                if content is not None:
+                    connection.sendall(content)
+                    connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()

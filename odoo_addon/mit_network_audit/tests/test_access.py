@@ -18,6 +18,7 @@ CALLS = (
     (REPORT, 'load', ['1day'], READERS),
     (REPORT, 'acknowledge', ['unattributed', '', ''], READERS),
     (REPORT, 'compare', [0], READERS),
+    (REPORT, 'action_export', [], READERS),
     (REPORT, 'ledger', [{'type': 'no such type'}], READERS),
     (REPORT, 'find_test_events', [[], 2**40], READERS),
     (REPORT, 'verify', [], READERS),

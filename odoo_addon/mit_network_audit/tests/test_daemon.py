@@ -2,7 +2,6 @@
 import os
 import socket
 import tempfile
-import threading
 import time
 from unittest.mock import patch
 
@@ -202,38 +201,12 @@ class TestNoAnswer(TransactionCase):
         self.addCleanup(self.folder.cleanup)
         self.startPatcher(patch.dict(os.environ, {'NETWORK_AUDIT_RUN_DIR': self.folder.name}))
 
-    def listen(self, answer):
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
-        listener.bind(client.api_path())
-        listener.listen()
-
-        def serve():
-            try:
-                while True:
-                    connection, _ = listener.accept()
-                    with connection:
-                        connection.recv(65536)
-                        if answer is None:
-                            time.sleep(1)
-                        else:
-                            connection.sendall(answer)
-            except OSError:
-                pass  # The test is over.
-
-        threading.Thread(target=serve, daemon=True).start()
-        return listener
-
     def check(self, kind, detail=None):
         content = self.env['network.audit.report'].load('1day')
         self.assertEqual(content['status']['trouble']['kind'], kind)
         if detail:
             self.assertIn(detail, content['status']['trouble']['detail'])
         self.assertNotIn('report', content)
-
-    def answering(self, status, body):
-        head = f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n'
-        return (head + body).encode()
 
     def test_there_is_no_socket(self):
         self.check('absent')
@@ -244,27 +217,27 @@ class TestNoAnswer(TransactionCase):
         self.check('stopped')
 
     def test_somebody_else_listens(self):
-        self.listen(b'220 mail.example.com ESMTP\r\n')
+        scene.listen(self, b'220 mail.example.com ESMTP\r\n')
         self.check('foreign')
 
     def test_somebody_answers_with_something_else_than_json(self):
-        self.listen(self.answering('200 OK', '<html>'))
+        scene.listen(self, scene.answer('200 OK', '<html>'))
         self.check('foreign')
 
     def test_the_daemon_does_not_know_us(self):
-        self.listen(self.answering('403 Forbidden', 'only root\n'))
+        scene.listen(self, scene.answer('403 Forbidden', 'only root\n'))
         self.check('stranger', 'only root')
 
     def test_the_daemon_does_not_know_the_question(self):
-        self.listen(self.answering('404 Not Found', ''))
+        scene.listen(self, scene.answer('404 Not Found', ''))
         self.check('old')
 
     def test_the_daemon_says_that_it_cannot(self):
-        self.listen(self.answering('500 Internal Server Error', 'the disk is gone\n'))
+        scene.listen(self, scene.answer('500 Internal Server Error', 'the disk is gone\n'))
         self.check('failed', 'the disk is gone')
 
     def test_no_answer_comes_in_time(self):
-        self.listen(None)
+        scene.listen(self, None)
         with self.assertRaises(client.NoAnswer) as raised:
             client.ask('/v1/status', seconds=0.2)
         self.assertEqual(raised.exception.kind, 'slow')
@@ -282,7 +255,7 @@ class TestNoAnswer(TransactionCase):
     def test_asking_is_no_operation(self):
         claims = Claims()
         self.check('absent')
-        self.listen(self.answering('200 OK', '{}'))
+        scene.listen(self, scene.answer('200 OK', '{}'))
         client.ask('/v1/status')
         for operation in (hints.CONNECT, hints.CALL, hints.SEND):
             self.assertEqual(claims.new(operation), [])

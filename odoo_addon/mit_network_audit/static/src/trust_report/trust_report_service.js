@@ -19,6 +19,7 @@ export const trustReportService = {
         "sendTestEvent",
         "findTestEvents",
         "openLog",
+        "openExport",
     ],
     start(env, { orm }) {
         // What is asked again and again is asked without the loading indicator.
@@ -33,6 +34,7 @@ export const trustReportService = {
             sendTestEvent: (fromChild) => quietly.call(REPORT, "send_test_event", [fromChild]),
             findTestEvents: (ports, fromSeq) =>
                 quietly.call(REPORT, "find_test_events", [ports, fromSeq]),
+            openExport: () => orm.call(REPORT, "action_export", []),
             openLog: (filter) => orm.call(RECORD, "action_open", [filter]),
         };
     },

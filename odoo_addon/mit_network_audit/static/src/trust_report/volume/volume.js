@@ -39,7 +39,7 @@ export class Volume extends Component {
                         beginAtZero: true,
                         reverse: localization.direction === "rtl",
                         grid: { color: color("grid") },
-                        ticks: { color: color("ink"), maxTicksLimit: 5, callback: (value) => bytes(value) },
+                        ticks: { color: color("ink"), maxTicksLimit: 5, maxRotation: 0, callback: (value) => bytes(value) },
                     },
                     y: {
                         position: localization.direction === "rtl" ? "right" : "left",
