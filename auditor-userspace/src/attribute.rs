@@ -166,7 +166,8 @@ pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
     }
 }
 
-fn unattributed(reason: &str) -> Attribution {
+/// Nobody says, and why.
+pub(crate) fn unattributed(reason: &str) -> Attribution {
     Attribution { reason: reason.to_owned(), ..Attribution::default() }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use auditor_common::body::{Attribution, Process};
+use auditor_common::event::Header;
 
 use super::claims::same_process;
 use super::proc::Seen;
@@ -17,6 +18,12 @@ pub struct Identity {
     pub tgid: u32,
     /// CLOCK_BOOTTIME nanoseconds.
     pub start_ns: u64,
+}
+
+impl From<&Header> for Identity {
+    fn from(header: &Header) -> Self {
+        Self { tgid: header.tgid, start_ns: header.process_start_ns }
+    }
 }
 
 /// An audited process.

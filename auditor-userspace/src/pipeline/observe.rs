@@ -1,11 +1,12 @@
 //! One event through the stages: flow, attribution, evidence, record.
 
-use auditor_common::body::{Attribution, Body, ProcessChange, ProcessRecord};
+use auditor_common::body::{Body, ProcessChange, ProcessRecord};
 use auditor_common::event::{Exec, Exit, Fork, Header, flag};
 
 use super::Pipeline;
 use super::withheld::Withheld;
 use crate::attribute;
+use crate::attribute::claims::same_process;
 use crate::attribute::lineage::{Identity, Member};
 use crate::attribute::proc::Processes as _;
 use crate::clock::Now;
@@ -60,7 +61,7 @@ impl Pipeline {
             Event::Established(it) | Event::FirstUse(it) => (&it.header, &it.key),
             _ => return,
         };
-        self.sockets.saw(key.cookie, Identity { tgid: header.tgid, start_ns: header.process_start_ns });
+        self.sockets.saw(key.cookie, header.into());
     }
 
     /// Records what the flow table has found.
@@ -101,15 +102,14 @@ impl Pipeline {
             self.withheld.flow(&instance, now)
         };
         self.flows.recorded(opened, seq);
-        let who = Identity { tgid: header.tgid, start_ns: header.process_start_ns };
-        self.claims.settle(who, opened.key.cookie, header.boot_ns);
+        self.claims.settle(header.into(), opened.key.cookie, header.boot_ns);
         self.fresh.insert(opened.key.cookie, seq);
         Ok(seq)
     }
 
     /// The audited process of an event, if it is the one that is known under its number.
     fn member(&self, header: &Header) -> Option<&Member> {
-        self.lineage.get(header.tgid).filter(|member| is_same(member.identity, header))
+        self.lineage.get(header.tgid).filter(|member| same_process(member.identity, header.into()))
     }
 
     /// A process that the kernel audits and nobody told us about (the event that did was lost) is taken in as it is.
@@ -118,15 +118,14 @@ impl Pipeline {
             return;
         }
         let Some(seen) = self.processes.seen(header.tgid) else { return };
-        let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
-        let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
+        let instance = self.instance_of_parent(&seen).unwrap_or_else(|| self.parts.finder.instance(&seen));
         self.lineage.found(&seen, header.process_start_ns, header.boot_ns, instance);
         self.tell_instances();
     }
 
     fn forked(&mut self, event: &Fork, now: Now) -> anyhow::Result<()> {
         self.know(&event.header);
-        let parent = Identity { tgid: event.header.tgid, start_ns: event.header.process_start_ns };
+        let parent = Identity::from(&event.header);
         let child = Identity { tgid: event.child_tgid, start_ns: event.child_start_ns };
         let spawn = attribute::spawn(&self.claims, parent, event.parent_ns_tid, event.header.boot_ns);
         let Some(member) = self.lineage.forked(parent.tgid, child, event.header.cgroup, spawn) else { return Ok(()) };
@@ -196,17 +195,8 @@ impl Pipeline {
     }
 }
 
-/// Whether the process known under a number is the one that the event is about; `/proc` gives starts in ticks of 10 ms.
-fn is_same(identity: Identity, header: &Header) -> bool {
-    const TICK_NS: u64 = 10_000_000;
-    identity.start_ns / TICK_NS == header.process_start_ns / TICK_NS
-}
-
 fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> ProcessRecord {
-    let attribution = member
-        .spawn
-        .clone()
-        .unwrap_or_else(|| Attribution { reason: attribute::reason::NO_CLAIM.to_owned(), ..Attribution::default() });
+    let attribution = member.spawn.clone().unwrap_or_else(|| attribute::unattributed(attribute::reason::NO_CLAIM));
     let process = member.process(tid, header.cgroup);
     ProcessRecord {
         sample: evidence::sample(header),

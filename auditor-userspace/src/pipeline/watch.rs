@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use auditor_common::body::{Attribution, Process, ProcessChange, ProcessRecord, Sample};
+use auditor_common::body::{ProcessChange, ProcessRecord, Sample};
 use auditor_common::event::Header;
 use auditor_common::gap::Gap;
 use auditor_common::maps::Owner;
@@ -10,8 +10,8 @@ use auditor_common::maps::Owner;
 use super::Pipeline;
 use crate::attribute::find::Found;
 use crate::attribute::lineage::Member;
-use crate::attribute::proc::Processes as _;
-use crate::attribute::{listening, reason};
+use crate::attribute::proc::{Processes as _, Seen};
+use crate::attribute::{listening, reason, unattributed};
 use crate::clock::Now;
 use crate::decode::Event;
 use crate::flow::Traffic;
@@ -89,15 +89,15 @@ impl Pipeline {
             let owner = Owner { process_start_ns: start_ns, cgroup: 0, tgid: seen.tgid, tid: seen.tgid };
             self.parts.probe.listen(port.netns, port.port, owner)?;
         }
-        let since_ns = now.boot_ns + SETTLED_NS;
-        let member = self.lineage.found(seen, start_ns, since_ns, found.instance.clone());
-        let sample = Sample { boot_ns: now.boot_ns, cpu: None, kseq: None };
-        let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
-        let process = member.process(seen.tgid, 0);
-        tracing::info!(tgid = seen.tgid, comm = seen.comm, instance = found.instance, "audited from now on");
-        self.append_about(became_known(sample, process, nobody, &found.instance), now)?;
-        self.tell_instances();
-        Ok(())
+        // No event told of it: this is what one would have said.
+        let at = Header {
+            boot_ns: now.boot_ns,
+            tgid: seen.tgid,
+            tid: seen.tgid,
+            process_start_ns: start_ns,
+            ..Header::default()
+        };
+        self.take_in(found, &at, now.boot_ns + SETTLED_NS, now)
     }
 
     /// Decides about a process on probation, the first time something is heard of it.
@@ -110,25 +110,35 @@ impl Pipeline {
             self.parts.probe.forget(header.tgid)?;
             return Ok(false);
         };
-        let of_parent = self.lineage.get(seen.parent).map(|parent| parent.instance.clone());
+        let of_parent = self.instance_of_parent(&seen);
         if of_parent.is_none() && !self.parts.finder.is_root(&seen) {
             self.parts.probe.forget(header.tgid)?;
             return Ok(false);
         }
         let instance = of_parent.unwrap_or_else(|| self.parts.finder.instance(&seen));
-        self.confirm(header, &Found { seen, instance }, now)?;
+        self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
+        self.take_in(&Found { seen, instance }, header, header.boot_ns, now)?;
         Ok(true)
     }
 
-    fn confirm(&mut self, header: &Header, found: &Found, now: Now) -> anyhow::Result<()> {
-        self.parts.probe.confirm(header.tgid, header.process_start_ns)?;
-        let start_ns = header.process_start_ns;
-        let member = self.lineage.found(&found.seen, start_ns, header.boot_ns, found.instance.clone());
-        let process = member.process(header.tid, header.cgroup);
-        let nobody = Attribution { reason: reason::NO_CLAIM.to_owned(), ..Attribution::default() };
-        let sample = Sample { boot_ns: header.boot_ns, cpu: None, kseq: None };
-        tracing::info!(tgid = header.tgid, comm = found.seen.comm, instance = found.instance, "audited from now on");
-        self.append_about(became_known(sample, process, nobody, &found.instance), now)?;
+    /// The instance of an audited parent: its children belong to it.
+    pub(super) fn instance_of_parent(&self, seen: &Seen) -> Option<String> {
+        self.lineage.get(seen.parent).map(|parent| parent.instance.clone())
+    }
+
+    /// A process is audited from `at` on, and all that it does from `since_ns` on (CLOCK_BOOTTIME) was seen.
+    fn take_in(&mut self, found: &Found, at: &Header, since_ns: u64, now: Now) -> anyhow::Result<()> {
+        let member = self.lineage.found(&found.seen, at.process_start_ns, since_ns, found.instance.clone());
+        let record = ProcessRecord {
+            sample: Sample { boot_ns: at.boot_ns, cpu: None, kseq: None },
+            change: ProcessChange::Found,
+            process: member.process(at.tid, at.cgroup),
+            code: None,
+            attribution: unattributed(reason::NO_CLAIM),
+            instance: found.instance.clone(),
+        };
+        tracing::info!(tgid = at.tgid, comm = found.seen.comm, instance = found.instance, "audited from now on");
+        self.append_about(record, now)?;
         self.tell_instances();
         Ok(())
     }
@@ -160,11 +170,6 @@ impl Pipeline {
         status.lost = self.accounts.lost_so_far().into_iter().map(|(gap, count)| (wire::gap(gap), count)).collect();
         status.records = *self.parts.committed.borrow();
     }
-}
-
-fn became_known(sample: Sample, process: Process, attribution: Attribution, instance: &str) -> ProcessRecord {
-    let instance = instance.to_owned();
-    ProcessRecord { sample, change: ProcessChange::Found, process, code: None, attribution, instance }
 }
 
 fn hook_status(hook: &probe::HookStatus) -> HookStatus {
