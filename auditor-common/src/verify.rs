@@ -184,6 +184,28 @@ pub struct Verdict {
 pub const REQUIRED: [bool; 6] = [true, true, true, true, false, true];
 
 impl Verdict {
+    /// The verdict where no record was come to: nothing is proven, for the reason given, and what was found is violated.
+    #[must_use]
+    pub fn unread(origin: &str, finding: Finding, unproven: &str, required: [bool; 6]) -> Self {
+        let mut answers = Question::ALL.map(|_| Answer::new(Standing::NotProven, unproven));
+        if let Finding::Violated { question, sentence, .. } = &finding {
+            answers[*question as usize] = Answer::new(Standing::Violated, sentence.clone());
+        }
+        Self {
+            origin: origin.to_owned(),
+            answers,
+            finding: Some(finding),
+            records: 0,
+            size: 0,
+            root: crate::merkle::empty(),
+            sealed_wall_ns: 0,
+            unsealed: 0,
+            gaps: vec![],
+            gap_count: 0,
+            required,
+        }
+    }
+
     /// The answer to one question.
     #[must_use]
     pub fn answer(&self, question: Question) -> &Answer {

@@ -11,18 +11,11 @@ use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
 use auditor_common::endpoint::Endpoint;
 use auditor_common::epoch::{EpochNote, SignedEpoch, SignedNode};
 use auditor_common::merkle::{self, CompactRange};
-use auditor_common::note::{Note, SignatureLine, VerifierKey};
+use auditor_common::note::{Note, SignatureLine, VerifierKey, hex};
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, NO_RECORD, Row, commit, genesis_prev, to_row};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Map, Value, json};
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
 
 fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "odd: {text}");

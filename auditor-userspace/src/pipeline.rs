@@ -277,7 +277,7 @@ impl Pipeline {
         self.record_waiting(now)?;
         self.flows.stop(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
-        self.declare_all_withheld(now)?;
+        self.declare_withheld(None, 0, now)?;
         self.append(Body::RunStop(RunStop { reason: reason.to_owned() }), now)?;
         self.seal(now)
     }

@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use auditor_common::body::{Body, Recover};
 use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
-use auditor_common::verify::{
-    Answer, Evidence, Finding, Identity, Question, REQUIRED, Released, Standing, Trust, Verdict, exit,
-};
+use auditor_common::verify::{Answer, Evidence, Finding, Identity, REQUIRED, Released, Standing, Trust, Verdict, exit};
 
 pub use child::{child, in_child};
 pub use report::Report;
@@ -235,23 +233,8 @@ fn ledger(
 
 /// The verdict on a ledger of which nothing could be read.
 fn unread(origin: &str, finding: Finding) -> Verdict {
-    let mut answers = Question::ALL.map(|_| Answer::new(Standing::NotProven, finding.sentence()));
-    if let Finding::Violated { question, sentence, .. } = &finding {
-        answers[*question as usize] = Answer::new(Standing::Violated, sentence.clone());
-    }
-    Verdict {
-        origin: origin.to_owned(),
-        answers,
-        finding: Some(finding),
-        records: 0,
-        size: 0,
-        root: auditor_common::merkle::empty(),
-        sealed_wall_ns: 0,
-        unsealed: 0,
-        gaps: vec![],
-        gap_count: 0,
-        required: REQUIRED,
-    }
+    let sentence = finding.sentence().to_owned();
+    Verdict::unread(origin, finding, &sentence, REQUIRED)
 }
 
 /// Of several exit codes the one that matters most.

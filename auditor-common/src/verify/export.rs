@@ -106,25 +106,9 @@ pub fn verify_export(
 
 /// The verdict on an export whose records were not come to.
 fn unread(origin: &str, finding: Finding, expect: &Expect) -> Verdict {
-    let mut answers = Question::ALL.map(|_| Answer::new(Standing::NotProven, "the verification ended before its time"));
-    if let Finding::Violated { question, sentence, .. } = &finding {
-        answers[*question as usize] = Answer::new(Standing::Violated, sentence.clone());
-    }
     let mut required = super::REQUIRED;
     required[Question::Authenticity as usize] = expect.trust.pinned.is_some();
-    Verdict {
-        origin: origin.to_owned(),
-        answers,
-        finding: Some(finding),
-        records: 0,
-        size: 0,
-        root: crate::merkle::empty(),
-        sealed_wall_ns: 0,
-        unsealed: 0,
-        gaps: vec![],
-        gap_count: 0,
-        required,
-    }
+    Verdict::unread(origin, finding, "the verification ended before its time", required)
 }
 
 /// An export whose list of files is signed, and whose keys are known.

@@ -93,8 +93,6 @@ struct OfProcess {
     served: ByKey,
     /// `Spawn`, by thread.
     spawns: ByKey,
-    /// `Resolve`, by thread.
-    lookups: ByKey,
 }
 
 /// A claimed call that waits for its record.
@@ -141,8 +139,8 @@ impl ClaimStore {
             Operation::Connect | Operation::Send => process.sockets.put(claim_of(claim)),
             Operation::Serve => process.served.put(claim_of(claim)),
             Operation::Spawn => process.spawns.put(claim_of(claim)),
-            Operation::Resolve => process.lookups.put(claim_of(claim)),
-            Operation::Call => {}
+            // Calls were taken above; nothing asks for look-ups.
+            Operation::Call | Operation::Resolve => {}
         }
     }
 
@@ -163,12 +161,6 @@ impl ClaimStore {
         for claim in claims.into_iter().flatten().filter(|claim| claim.boot_ns <= boot_ns) {
             claim.settled = true;
         }
-    }
-
-    /// The claim about a look-up that this thread (by the process's own numbering) was making at this time.
-    #[must_use]
-    pub fn for_lookup(&self, who: Identity, ns_tid: u32, boot_ns: u64) -> Option<Claimed> {
-        Some(claimed(self.of(who)?.lookups.before(u64::from(ns_tid), boot_ns)?))
     }
 
     /// A process has ended, and every event of it was read.

@@ -3,7 +3,6 @@
 //! A peer sends one message, `MAGIC ‖ VERSION ‖ FILE_LEN` with a memfd beside it, and is known by what the kernel says
 //! of it, never by what it says of itself. Nothing is ever sent to it. Everything here returns at once.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -250,15 +249,6 @@ impl Handover {
     /// A process has ended, and its ring was read since.
     pub fn forget(&mut self, who: Identity) {
         self.peers.retain(|peer| !same_process(peer.who, who));
-    }
-
-    /// How many rings each user has handed over.
-    #[must_use]
-    pub fn rings_by_uid(&self) -> HashMap<u32, usize> {
-        self.peers.iter().fold(HashMap::new(), |mut counts, peer| {
-            *counts.entry(peer.uid).or_default() += 1;
-            counts
-        })
     }
 }
 

@@ -76,7 +76,7 @@ impl Pipeline {
     /// Records a decision; it holds from here on.
     fn decide(&mut self, record: PolicyRecord, now: Now) -> anyhow::Result<Done> {
         // What was left out until now was left out by the policy before.
-        self.declare_withheld(Some(&record.instance), now)?;
+        self.declare_withheld(Some(&record.instance), 0, now)?;
         let body = Body::Decision(record.clone());
         let seq = self.append(body.clone(), now)?;
         if let Some(policies) = &mut self.policies {

@@ -6,6 +6,7 @@ use auditor_common::body::{Body, Loss};
 use auditor_common::gap::Gap;
 
 use super::Pipeline;
+use super::withheld::DECLARE_NS;
 use crate::account::Mark;
 use crate::clock::{self, Now};
 use crate::flow::Flush;
@@ -70,7 +71,7 @@ impl Pipeline {
         self.flows.flush(Flush::Seal, now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.record_overflows(now)?;
-        self.declare_withheld(None, now)?;
+        self.declare_withheld(None, DECLARE_NS, now)?;
         self.record_egress(now)?;
         let coverage = self.parts.probe.coverage();
         self.record_detached(&coverage, now)?;

@@ -12,7 +12,7 @@ use crate::flow::{Ended, PENDING};
 /// Flows that are not recorded have numbers of their own, which no record has.
 const NO_RECORDS: u64 = 1 << 63;
 /// What was counted waits no longer than this to be declared, nanoseconds.
-const DECLARE_NS: u64 = 10_000_000_000;
+pub(super) const DECLARE_NS: u64 = 10_000_000_000;
 
 /// What was not recorded.
 #[derive(Debug, Default)]
@@ -88,17 +88,9 @@ impl Pipeline {
         Discretion { client_addresses: self.parts.client_addresses, strict }
     }
 
-    /// Declares what was counted and not recorded.
-    pub(super) fn declare_withheld(&mut self, whose: Option<&str>, now: Now) -> anyhow::Result<()> {
-        for it in self.withheld.due(whose, DECLARE_NS, now) {
-            self.append(Body::Unrecorded(it), now)?;
-        }
-        Ok(())
-    }
-
-    /// Declares all of it: the recording ends.
-    pub(super) fn declare_all_withheld(&mut self, now: Now) -> anyhow::Result<()> {
-        for it in self.withheld.due(None, 0, now) {
+    /// Declares what was counted and not recorded: of one instance, or whatever has waited for so long.
+    pub(super) fn declare_withheld(&mut self, whose: Option<&str>, age_ns: u64, now: Now) -> anyhow::Result<()> {
+        for it in self.withheld.due(whose, age_ns, now) {
             self.append(Body::Unrecorded(it), now)?;
         }
         Ok(())

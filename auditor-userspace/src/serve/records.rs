@@ -88,21 +88,8 @@ impl Records for Ledger {
         }
     }
 
-    /// Halves the range until it is found: times never go back within a run, and from run to run only if a clock was
-    /// set back, where this may begin early or late by as much.
     fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64> {
-        let (mut low, mut high) = (0, self.reader.size()?);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            // A record that is not there any more was pruned: it is older than all that are.
-            let older = self.reader.get(middle)?.is_none_or(|record| record.entry.wall_ns < wall_ns);
-            if older {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+        Ok(self.reader.first_since(wall_ns)?)
     }
 
     fn checkpoint(&mut self) -> anyhow::Result<Option<String>> {

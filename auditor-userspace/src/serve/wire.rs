@@ -7,6 +7,7 @@ use auditor_common::body::{
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
+pub use auditor_common::note::hex;
 use serde_json::{Map, Value, json};
 
 /// The head of a record, as far as people see it.
@@ -421,14 +422,4 @@ pub fn gap(number: u64) -> String {
 #[must_use]
 pub fn losses(lost: &[(u64, u64)]) -> Value {
     Value::Object(lost.iter().map(|&(reason, count)| (gap(reason), count.into())).collect())
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -86,21 +86,8 @@ fn from_json(value: &Value) -> Option<Verdict> {
 pub(super) fn of_a_crash(segment: Option<&str>, end: &str) -> Report {
     let place = segment.unwrap_or("the state folder");
     let sentence = format!("the segment {place} cannot be read: the reader {end}");
-    let mut answers = Question::ALL.map(|_| Answer::new(Standing::NotProven, sentence.clone()));
-    answers[Question::Integrity as usize] = Answer::new(Standing::Violated, sentence.clone());
-    let verdict = Verdict {
-        origin: place.to_owned(),
-        answers,
-        finding: Some(Finding::Violated { question: Question::Integrity, record: None, sentence }),
-        records: 0,
-        size: 0,
-        root: auditor_common::merkle::empty(),
-        sealed_wall_ns: 0,
-        unsealed: 0,
-        gaps: vec![],
-        gap_count: 0,
-        required: REQUIRED,
-    };
+    let finding = Finding::Violated { question: Question::Integrity, record: None, sentence: sentence.clone() };
+    let verdict = Verdict::unread(place, finding, &sentence, REQUIRED);
     debug_assert_eq!(verdict.exit(), exit::TAMPERED);
     Report::new(vec![verdict])
 }
