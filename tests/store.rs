@@ -5,25 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use auditor_common::body::{Body, Loss, Policy, RunStart, RunStop};
+use auditor_tests::ledger::{at, options};
 use auditor_userspace::chain::Now;
-use auditor_userspace::store::{
-    Limits, OpenOptions, Opened, PreviousRun, Reader, SealInput, SegmentUse, Store, StoreError, Usage,
-};
-
-fn at(second: u64) -> Now {
-    Now { wall_ns: 1_767_225_600_000_000_000 + second * 1_000_000_000, boot_ns: second * 1_000_000_000 }
-}
-
-fn options(second: u64) -> OpenOptions {
-    OpenOptions {
-        node: "audit.example/cluster-a/node-7".to_owned(),
-        binary: [1; 32],
-        config: [2; 32],
-        clock: (true, 1000),
-        limits: Limits { reserve_bytes: 1 << 20, ..Limits::default() },
-        ..OpenOptions::new("0.1.0", at(second))
-    }
-}
+use auditor_userspace::store::{Opened, PreviousRun, Reader, SealInput, SegmentUse, Store, StoreError, Usage};
 
 fn open(dir: &Path, second: u64) -> (Store, Opened) {
     Store::open(dir, &options(second)).unwrap()
