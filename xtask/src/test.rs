@@ -135,6 +135,7 @@ fn addon(checkout: &Path, tally: &mut Tally) {
             tally.passed += outcome.passed;
             tally.failed += outcome.failed;
             tally.failures.extend(outcome.names);
+            outcome.skips.iter().for_each(|what| tally.skip(&format!("the addon in Odoo: {what}")));
         }
         Ok(None) => tally.skip("the addon in Odoo: Odoo is not set up here"),
         Err(error) => tally.fail(&format!("the addon in Odoo: {error:#}")),

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub failed: u64,
     /// Which ones failed.
     pub names: Vec<String>,
+    /// Which ones, or which classes of them, said that they were skipped, and why.
+    pub skips: Vec<String>,
 }
 
 /// Installs (or updates) `addon` in `database` and runs the tests that `tags` select, its own by default.
@@ -54,10 +56,16 @@ fn is_of_interest(line: &str) -> bool {
     ["FAIL:", "ERROR:", ": skipped", "error(s) of"].iter().any(|mark| line.contains(mark))
 }
 
-/// Reads lines such as `1 failed, 0 error(s) of 12 tests when loading database 'd1'`.
+/// Reads lines such as `1 failed, 0 error(s) of 12 tests when loading database 'd1'`, and those of what was skipped. A
+/// class that is skipped as a whole is not in Odoo's total; a single test is.
 fn count(log: &str) -> Outcome {
     let mut outcome = Outcome::default();
+    let mut skipped_of_total = 0;
     for line in log.lines() {
+        if let Some((_, what)) = line.split_once(": skipped ") {
+            skipped_of_total += u64::from(!what.starts_with("setUpClass "));
+            outcome.skips.push(what.trim_end().to_owned());
+        }
         if let Some((_, name)) = line.split_once(" FAIL: ").or_else(|| line.split_once(" ERROR: ")) {
             outcome.names.push(name.to_owned());
         }
@@ -72,6 +80,7 @@ fn count(log: &str) -> Outcome {
             outcome.passed += total.saturating_sub(failures + errors);
         }
     }
+    outcome.passed = outcome.passed.saturating_sub(skipped_of_total);
     outcome
 }
 
@@ -82,7 +91,16 @@ mod tests {
     #[test]
     fn failures_and_errors_are_taken_from_the_total() {
         let log = "2026 1 INFO d1 odoo.tests.result: 1 failed, 2 error(s) of 12 tests when loading database 'd1'\n";
-        assert_eq!(count(log), Outcome { passed: 9, failed: 3, names: Vec::new() });
+        assert_eq!(count(log), Outcome { passed: 9, failed: 3, ..Outcome::default() });
+    }
+
+    #[test]
+    fn what_is_skipped_is_counted_and_not_passed() {
+        let log = "1 INFO d1 odoo.tests.suite: skipped setUpClass (a.TestTours) : SKIPPED: because no daemon answers\n\
+                   1 INFO d1 odoo.tests.case: skipped TestA.test_b : SKIPPED: because of this\n\
+                   1 INFO d1 odoo.tests.result: 0 failed, 0 error(s) of 12 tests when loading database 'd1'\n";
+        let outcome = count(log);
+        assert_eq!((outcome.passed, outcome.failed, outcome.skips.len()), (11, 0, 2));
     }
 
     #[test]
