@@ -130,8 +130,9 @@ class Ring:
 # The two functions below are closures and not methods: this code runs at every connect of an Odoo,
 # and a local name is what CPython finds fastest.
 #
-# CPython (3.10 to 3.13) changes threads only after a call or at a jump backwards. What has neither
-# between reading and assigning a variable is one step for every other thread.
+# CPython (3.10 to 3.13) changes threads only after a call or at a jump; 3.10 also at the jump over
+# an `if` (Python/ceval.c, CHECK_EVAL_BREAKER). What has neither between reading and assigning a
+# variable is one step for every other thread.
 
 
 def writing(memory):
@@ -183,16 +184,19 @@ def interning(memory):
         encoded = redaction.text(value, STRING_MAX)
         string = len(encoded).to_bytes(2, 'little') + encoded
         length = len(string)
-        begin = used
+        begin = STRINGS_LEN
+        if used + length <= STRINGS_LEN:
+            # The place is taken in one step, and before it is written: two threads never get the
+            # same one.
+            begin, used = used, used + length
         if begin + length > STRINGS_LEN:
+            # No room, or another thread took the last of it in between.
             lost += 1
-            STRINGS.pack_into(memory, STRINGS_USED_AT, used, lost)
+            STRINGS.pack_into(memory, STRINGS_USED_AT, min(used, STRINGS_LEN), lost)
             return 0
-        # The place is taken before it is written: two threads never get the same one.
-        used = begin + length
         at = STRINGS_OFFSET + begin
         memory[at : at + length] = string
-        STRINGS.pack_into(memory, STRINGS_USED_AT, used, lost)
+        STRINGS.pack_into(memory, STRINGS_USED_AT, min(used, STRINGS_LEN), lost)
         ids[value] = begin
         return begin
 
