@@ -11,6 +11,7 @@ pub mod schema; // the same as tables
 pub use policy::{AckRecord, Actor, Effect, Egress, PolicyRecord, Step, Unrecorded};
 
 use crate::endpoint::Endpoint;
+use crate::event::Header;
 use crate::record::EntryType;
 
 /// The schema that this file describes.
@@ -55,6 +56,14 @@ pub struct Sample {
     pub cpu: Option<u32>,
     /// Key 3. Number of the sample on that processor.
     pub kseq: Option<u64>,
+}
+
+impl From<&Header> for Sample {
+    /// A header without a number (0) gives its time alone.
+    fn from(header: &Header) -> Self {
+        let numbered = header.kseq != 0;
+        Self { boot_ns: header.boot_ns, cpu: numbered.then_some(header.cpu), kseq: numbered.then_some(header.kseq) }
+    }
 }
 
 /// Who opened the socket. The kernel's word, except `executable` and `arguments`, which are read from `/proc`.

@@ -43,10 +43,14 @@ pub struct Balance {
 }
 
 impl Accounts {
-    /// A sample arrived.
-    pub fn received(&mut self, cpu: u32) {
-        self.cpus.entry(cpu).or_default().received += 1;
-        self.captured += 1;
+    /// A sample arrived; whether it counts. One that was held up for longer than a seal waits was sealed as lost, and is
+    /// not counted a second time.
+    pub fn received(&mut self, cpu: u32, kseq: u64) -> bool {
+        let account = self.cpus.entry(cpu).or_default();
+        let counts = kseq > account.sealed_kseq;
+        account.received += u64::from(counts);
+        self.captured += u64::from(counts);
+        counts
     }
 
     /// Something was lost that no number of a processor counts.
@@ -136,7 +140,7 @@ mod tests {
 
     fn with(received: u64) -> Accounts {
         let mut accounts = Accounts::default();
-        (0..received).for_each(|_| accounts.received(0));
+        (1..=received).for_each(|kseq| assert!(accounts.received(0, kseq)));
         accounts
     }
 
@@ -160,6 +164,16 @@ mod tests {
         let mut accounts = with(10);
         assert!(accounts.close(&marks(10, 2)).lost.is_empty());
         assert_eq!(accounts.close(&marks(12, 2)).lost, [(Gap::RingFull, 2)]);
+    }
+
+    #[test]
+    fn a_sample_that_comes_after_its_seal_is_not_counted_again() {
+        let mut accounts = with(9);
+        assert_eq!(accounts.close(&marks(10, 0)).lost, [(Gap::Unexplained, 1)]);
+        assert!(!accounts.received(0, 10), "it was sealed as lost");
+        assert!(accounts.received(0, 11));
+        let balance = accounts.close(&marks(11, 0));
+        assert_eq!((balance.cpus[0].received, balance.lost.len(), accounts.captured()), (1, 0, 10));
     }
 
     #[test]

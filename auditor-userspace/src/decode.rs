@@ -31,6 +31,19 @@ pub enum Event {
 }
 
 impl Event {
+    /// Takes the number away from an event: it came after the seal that counted it as lost.
+    pub fn forget_number(&mut self) {
+        let header = match self {
+            Self::Connect(event) | Self::Datagram(event) => &mut event.header,
+            Self::Established(event) | Self::FirstUse(event) | Self::Listen(event) => &mut event.header,
+            Self::Closed(event) | Self::Released(event) => &mut event.header,
+            Self::Fork(event) => &mut event.header,
+            Self::Exec(event) => &mut event.header,
+            Self::Exit(event) => &mut event.header,
+        };
+        header.kseq = 0;
+    }
+
     /// Who and when.
     pub const fn header(&self) -> &Header {
         match self {

@@ -7,12 +7,6 @@ use auditor_common::event::Header;
 use crate::config::ClientAddresses;
 use crate::flow::{Ended, Opened};
 
-/// The sample behind an event.
-#[must_use]
-pub const fn sample(header: &Header) -> Sample {
-    Sample { boot_ns: header.boot_ns, cpu: Some(header.cpu), kseq: Some(header.kseq) }
-}
-
 /// A process of which nothing is known but what the event says.
 #[must_use]
 pub fn bare_process(header: &Header) -> Process {
@@ -70,7 +64,7 @@ pub fn opened(
     // An inbound flow that found no owner is recorded long after its sample, under another seal than the one that
     // counts it: the record gives the time, and no number.
     let numbered = flow.owner_known || !flow.inbound;
-    let Sample { boot_ns, cpu, kseq } = sample(&flow.header);
+    let Sample { boot_ns, cpu, kseq } = Sample::from(&flow.header);
     Body::FlowOpened(FlowOpened {
         sample: Sample { boot_ns, cpu: cpu.filter(|_| numbered), kseq: kseq.filter(|_| numbered) },
         inbound: flow.inbound,

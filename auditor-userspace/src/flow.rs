@@ -358,7 +358,7 @@ impl Flows {
         changes.push(Change::Ended(Ended {
             // A flow announced in this very batch has no number yet: the caller puts it in (`PENDING`).
             flow: flow.recorded.unwrap_or(PENDING),
-            sample: Sample { boot_ns, cpu: header.map(|h| h.cpu), kseq: header.map(|h| h.kseq) },
+            sample: header.map_or(Sample { boot_ns, cpu: None, kseq: None }, Sample::from),
             end,
             error,
             sent: bytes.map(|(sent, _)| sent),

@@ -206,8 +206,7 @@ impl Pipeline {
     /// Takes what is in the ring, up to a batch; whether it was full.
     fn drain(&mut self) -> bool {
         for event in std::mem::take(&mut self.later) {
-            self.accounts.received(event.header().cpu);
-            self.batch.push(event);
+            admit(event, &mut self.accounts, &mut self.batch);
         }
         self.take(|_| true)
     }
@@ -221,10 +220,7 @@ impl Pipeline {
         let Self { parts, batch, accounts, later, .. } = self;
         let mut undecodable = 0;
         let taken = parts.ring.drain(BATCH, |sample| match decode(sample) {
-            Ok(event) if is_due(event.header()) => {
-                accounts.received(event.header().cpu);
-                batch.push(event);
-            }
+            Ok(event) if is_due(event.header()) => admit(event, accounts, batch),
             Ok(event) => later.push(event),
             Err(_) => undecodable += 1,
         });
@@ -281,6 +277,15 @@ impl Pipeline {
         self.append(Body::RunStop(RunStop { reason: reason.to_owned() }), now)?;
         self.seal(now)
     }
+}
+
+/// Counts an event and lets it in. One that comes too late to be counted is evidence all the same, without its number.
+fn admit(mut event: Event, accounts: &mut Accounts, batch: &mut Vec<Event>) {
+    let Header { cpu, kseq, .. } = *event.header();
+    if !accounts.received(cpu, kseq) {
+        event.forget_number();
+    }
+    batch.push(event);
 }
 
 /// Coverage, as records have it.

@@ -198,14 +198,7 @@ impl Pipeline {
 fn about(member: &Member, change: ProcessChange, header: &Header, tid: u32, code: Option<u32>) -> ProcessRecord {
     let attribution = member.spawn.clone().unwrap_or_else(|| attribute::unattributed(attribute::reason::NO_CLAIM));
     let process = member.process(tid, header.cgroup);
-    ProcessRecord {
-        sample: evidence::sample(header),
-        change,
-        process,
-        code,
-        attribution,
-        instance: member.instance.clone(),
-    }
+    ProcessRecord { sample: header.into(), change, process, code, attribution, instance: member.instance.clone() }
 }
 
 /// Text that ends at its first NUL.

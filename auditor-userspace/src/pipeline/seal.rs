@@ -24,8 +24,9 @@ const SEAL_NS: u64 = 1_000_000_000;
 const SEAL_IDLE_NS: u64 = 5_000_000_000;
 /// So many unsealed records are sealed at once.
 const SEAL_ROWS: u64 = 16_384;
-/// How often the ring is looked at again for samples that are on their way, a millisecond apart.
-const PATIENCE: u32 = 20;
+/// How often the ring is looked at again for samples that are on their way, a millisecond apart. A program in the kernel
+/// may be interrupted between taking its number and sending, for as long as a busy processor lets others go first.
+const PATIENCE: u32 = 1_000;
 
 impl Pipeline {
     /// Makes durable what is due.
