@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +13,9 @@ use super::Installation;
 /// Our addons, relative to the checkout: the product, and two demonstration vendors.
 const SOURCES: &[&str] =
     &["odoo_addon/mit_network_audit", "tests/odoo_addons/vendor_demo", "tests/odoo_addons/vendor_other"];
+
+/// Sets apart what several threads of one program write at once.
+static TURN: AtomicU64 = AtomicU64::new(0);
 
 /// Staged addons: one folder for Odoo's `addons_path`, named after a hash of what is in it.
 #[derive(Clone, Debug)]
@@ -89,7 +93,7 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let fresh = folder.with_extension(format!("new-{}", std::process::id()));
+    let fresh = folder.with_extension(format!("new-{}-{}", std::process::id(), TURN.fetch_add(1, Ordering::Relaxed)));
     for (path, content) in files {
         let path = fresh.join(path);
         fs::create_dir_all(path.parent().context("a staged file has no folder")?)?;
