@@ -117,3 +117,25 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_stage_the_same_addons_at_once_all_find_them_whole() {
+        let home = std::env::temp_dir().join(format!("network-audit-staging-{}", std::process::id()));
+        let files: BTreeMap<PathBuf, Vec<u8>> =
+            (0..50).map(|n| (PathBuf::from(format!("vendor/{n}.py")), vec![b'#'; 64])).collect();
+        let folder = home.join("key");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| write(&folder, &files).expect("each thread is told that the folder is there"));
+            }
+        });
+        let staged = fs::read_dir(folder.join("vendor")).expect("the folder is there").count();
+        let beside = fs::read_dir(&home).expect("its home is there").count();
+        fs::remove_dir_all(&home).expect("it can be taken away");
+        assert_eq!((staged, beside), (50, 1));
+    }
+}
