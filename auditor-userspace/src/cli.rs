@@ -88,6 +88,9 @@ pub enum Command {
         /// The root key to trust
         #[arg(long, value_name = "VKEY")]
         root_key: Option<String>,
+        /// Let all other processes go first
+        #[arg(long)]
+        gently: bool,
     },
     /// The keys that sign, and the fingerprint to pin
     Keys {

@@ -57,7 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Ok(exit::FINE)
         }
         Command::Verify { json, root_key } => verify::print(&places, json, root_key.as_deref()),
-        Command::ReadLedger { root_key } => verify::read(&places, root_key.as_deref()),
+        Command::ReadLedger { root_key, gently } => verify::read(&places, root_key.as_deref(), gently),
     };
     match done {
         Ok(code) => ExitCode::from(code),

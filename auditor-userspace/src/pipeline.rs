@@ -4,6 +4,7 @@
 //! so once an event has been read its claim is there to be read as well.
 
 mod calls; // claims that are records of their own
+mod ledger; // what is wanted of the ledger itself
 mod observe; // one event through the stages
 mod orders; // what others asked for
 mod own; // the daemon's own traffic
@@ -32,6 +33,7 @@ use crate::attribute::sockets::Sockets;
 use crate::catalogue::Catalogue;
 use crate::clock::{self, Now};
 use crate::config::ClientAddresses;
+use crate::config::file::Retention;
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
 use crate::policy::Policies;
@@ -80,6 +82,8 @@ pub struct Parts {
     pub terms: Terms,
     /// What is recorded of the addresses of clients.
     pub client_addresses: ClientAddresses,
+    /// What may be removed.
+    pub retention: Retention,
 }
 
 /// What runs, and how it is configured.

@@ -35,6 +35,7 @@ fn summary(status: &Status) -> Table {
     } else {
         status.lost.iter().map(|(gap, count)| format!("{count} ({gap})")).collect::<Vec<_>>().join(", ")
     };
+    let verified = status.verified.as_ref().map_or("not yet".into(), |it| format!("{}: {}", it.at, it.summary));
     let mut table = plain();
     for (name, value) in [
         ("recording since", format!("{} (process {}, version {})", status.since, status.pid, status.version)),
@@ -44,6 +45,7 @@ fn summary(status: &Status) -> Table {
         ("records", format!("{}, {} of them sealed (last {})", status.records, status.sealed, status.sealed_at)),
         ("samples", format!("{} received, lost: {lost}", status.captured)),
         ("open flows", status.flows.to_string()),
+        ("verified", verified),
     ] {
         table.add_row([name, &value]);
     }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use auditor_common::note::VerifierKey;
 
 use crate::config::Places;
+use crate::nightly::yield_to_others;
 use crate::verify::{Request, child, in_child};
 
 /// Verifies the ledger in a process of its own, and prints what that found.
@@ -28,7 +29,10 @@ pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> a
 }
 
 /// Reads the ledger, and says line by line how far it is.
-pub(super) fn read(places: &Places, root_key: Option<&str>) -> anyhow::Result<u8> {
+pub(super) fn read(places: &Places, root_key: Option<&str>, gently: bool) -> anyhow::Result<u8> {
+    if gently {
+        yield_to_others();
+    }
     let request = Request { state: places.state.clone(), pinned: parse(root_key)?, incarnation: None };
     Ok(child(&request))
 }

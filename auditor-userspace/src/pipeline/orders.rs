@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use auditor_common::body::{AckRecord, Actor, Body, Policy, PolicyRecord};
+use auditor_common::body::{AckRecord, Actor, Body, PolicyRecord};
 
 use super::Pipeline;
 use crate::clock::Now;
 use crate::policy::record::Sealed;
 use crate::policy::{AskError, REQUESTS_AN_HOUR};
-use crate::serve::orders::{Done, Order, Refused};
+use crate::serve::orders::{Done, Order, Outcome, Refused};
 
 const HOUR_NS: u64 = 3_600_000_000_000;
-const DAY_NS: u64 = 24 * HOUR_NS;
 
 /// When each instance acknowledged something lately.
 #[derive(Debug, Default)]
@@ -43,7 +42,10 @@ impl Pipeline {
             let outcome = self.carry_out(&ordered.order, now)?;
             outcomes.push((ordered, outcome));
         }
-        if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
+        // What was done has its seal already, or gets it now.
+        let store = &self.parts.store;
+        let unsealed = store.pending() > 0 || store.unsealed() > 0;
+        if unsealed && outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
             self.seal(now)?;
         }
         for (ordered, outcome) in outcomes {
@@ -58,6 +60,9 @@ impl Pipeline {
             self.keep_for_long_enough("configuration", now)?;
             return Ok(Err(Refused::NotYet));
         }
+        if let Some(outcome) = self.ledger_order(order, now)? {
+            return Ok(outcome);
+        }
         let Some(policies) = &self.policies else { return Ok(Err(Refused::NotYet)) };
         let decided = match order {
             Order::Ask { instance, actor, change } => {
@@ -65,7 +70,7 @@ impl Pipeline {
             }
             Order::Decide { number, accept, actor } => policies.decide(*number, *accept, *actor),
             Order::Acknowledge(record) => return self.acknowledge(record, now),
-            Order::Begin(_) => return Ok(Err(Refused::NotYet)),
+            _ => return Ok(Err(Refused::NotYet)),
         };
         match decided {
             Ok(record) => Ok(Ok(self.decide(record, now)?)),
@@ -84,17 +89,17 @@ impl Pipeline {
         }
         self.keep_for_long_enough(&actor(&record), now)?;
         tracing::info!(record.number, record.instance, record.setting, record.value, "{}", record.reason);
-        Ok(Done { seq, wall_ns: now.wall_ns, body: Box::new(body) })
+        Ok(Done { seq, wall_ns: now.wall_ns, outcome: Outcome::Recorded(Box::new(body)) })
     }
 
-    /// What may be removed follows from the longest retention that anybody got. The store says nothing twice.
+    /// What may be removed follows from the longest retention that anybody got, and from what the host configured. The
+    /// store says nothing twice.
     fn keep_for_long_enough(&mut self, actor: &str, now: Now) -> anyhow::Result<()> {
         let Some(policies) = &self.policies else { return Ok(()) };
-        let keep_ns = u64::from(policies.retention_days()) * DAY_NS;
-        let known = self.parts.store.usage()?.policy;
-        if known.keep_ns != keep_ns {
-            let policy = Policy { keep_ns, actor: actor.to_owned(), ..known };
-            self.parts.store.set_policy(&policy, now)?;
+        let wanted = self.parts.retention.policy(policies.retention_days(), actor);
+        let known = self.parts.store.policy();
+        if (known.keep_ns, known.max_bytes, known.min_ns) != (wanted.keep_ns, wanted.max_bytes, wanted.min_ns) {
+            self.parts.store.set_policy(&wanted, now)?;
         }
         Ok(())
     }
@@ -106,8 +111,7 @@ impl Pipeline {
         }
         let next = self.parts.store.acknowledged() + self.parts.store.pending() as u64;
         let body = Body::Acknowledged(AckRecord { before_seq: record.before_seq.min(next), ..record.clone() });
-        let seq = self.append(body.clone(), now)?;
-        Ok(Ok(Done { seq, wall_ns: now.wall_ns, body: Box::new(body) }))
+        Ok(Ok(self.record(body, now)?))
     }
 }
 

@@ -58,6 +58,9 @@ fn heading(text: &mut String, report: &Report) {
         None => "nothing sealed yet".to_owned(),
     };
     line!(text, "{whose}: {} to {} UTC, {sealed}", minute(report.from), minute(report.until));
+    if let (Some(at), Some(summary)) = (report.verified, &report.verified_as) {
+        line!(text, "verified {} UTC: {}", minute(at), printable(summary));
+    }
     if let Some(until) = report.learning_until {
         line!(text, "new destinations are being learnt until {} UTC", minute(until));
     }

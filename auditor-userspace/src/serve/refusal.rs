@@ -56,7 +56,7 @@ impl From<BytesRejection> for Refusal {
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
-            Refused::Policy(AskError::Unchanged) => StatusCode::CONFLICT,
+            Refused::Policy(AskError::Unchanged) | Refused::Not(_) => StatusCode::CONFLICT,
             Refused::Policy(AskError::Invalid(_)) => StatusCode::BAD_REQUEST,
             Refused::Policy(AskError::TooMany) | Refused::Busy => StatusCode::TOO_MANY_REQUESTS,
             Refused::Policy(AskError::NotWaiting(_)) => StatusCode::NOT_FOUND,

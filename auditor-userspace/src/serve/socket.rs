@@ -143,6 +143,7 @@ async fn status<R: Records>(
         Sight::Instance(own) => status.instances.retain(|name, _| *name == own),
         Sight::Nothing => return Err(Refusal::not_yours()),
     }
+    status.verified = window.books.read().rollup.history().newest_check().map(Into::into);
     Ok(json(&serde_json::to_value(&status)?))
 }
 
