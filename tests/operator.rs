@@ -1,11 +1,25 @@
 //! What the host's operator does with the ledger of a real daemon: each command, and what it says when it cannot.
 
-use auditor_tests as support;
-use serde_json::Value;
-use support::{Daemon, Scope, require, wait_for};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
 
-fn daemon() -> Daemon {
-    Daemon::start(Scope::Process(std::process::id()))
+use auditor_common::body::{AckRecord, Actor, Body, Effect, PolicyRecord, Step};
+use auditor_tests as support;
+use auditor_userspace::chain::Now;
+use auditor_userspace::clock;
+use auditor_userspace::store::Limits;
+use serde_json::{Value, json};
+use support::ledger::{self, Ledger};
+use support::{Daemon, Group, Puppet, Scope, require, wait_for};
+
+/// A daemon that watches a control group with nobody in it: whoever runs these tests is the operator, and not audited.
+fn daemon(group: &Group) -> Daemon {
+    Daemon::start(Scope::Group(group.path().to_path_buf()))
+}
+
+fn group() -> Group {
+    Group::new().expect("a control group")
 }
 
 /// What `auditor status` says of the daemon's own verification, once there was one.
@@ -19,7 +33,8 @@ fn verified(daemon: &Daemon) -> Value {
 #[test]
 fn a_daemon_verifies_its_own_ledger_and_seals_what_it_found() {
     require!(support::a_daemon());
-    let mut daemon = daemon();
+    let group = group();
+    let mut daemon = daemon(&group);
     let first = verified(&daemon);
     assert_eq!(first["exit"], 0, "{first}");
     let record = daemon.wait_for_event("the record of it", |event| event["class"] == "check");
@@ -40,4 +55,264 @@ fn a_daemon_verifies_its_own_ledger_and_seals_what_it_found() {
     wait_for("the records to be read", || daemon.auditor(&["report"]).status.success().then_some(()));
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(verified(&daemon)["seq"], first["seq"]);
+}
+
+/// Exit code, and what was said on both channels.
+fn said(output: &Output) -> (Option<i32>, String) {
+    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    (output.status.code(), text.concat())
+}
+
+/// A command that has to succeed; what it printed.
+fn done(daemon: &Daemon, arguments: &[&str]) -> String {
+    let (code, text) = said(&daemon.auditor(arguments));
+    assert_eq!(code, Some(0), "{arguments:?}: {text}");
+    text
+}
+
+const DAY_NS: u64 = 86_400_000_000_000;
+
+fn decision(number: u64, setting: &str, value: &str, effect: Effect) -> Body {
+    Body::Decision(PolicyRecord {
+        number,
+        step: Step::AtOnce,
+        instance: "shop".to_owned(),
+        actor: Actor::Host { uid: 0 },
+        setting: setting.to_owned(),
+        value: value.to_owned(),
+        effect,
+        reason: "the host asked".to_owned(),
+    })
+}
+
+/// A ledger of three segments that was written a hundred days ago. Its first records decide how an instance is recorded.
+fn write_an_old_ledger(state: &Path, keep_days: &str) {
+    let long_ago = Now { wall_ns: clock::now().wall_ns - 100 * DAY_NS, boot_ns: 1_000_000_000 };
+    let mut options = ledger::options(0);
+    options.now = long_ago;
+    options.limits = Limits { segment_ns: 10_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
+    let mut ledger = Ledger::open(state, &options).expect("a new store");
+    ledger.append(&decision(1, "retention_days", keep_days, Effect::Tightens)).expect("an append");
+    ledger.append(&decision(2, "strict_redaction", "true", Effect::Tightens)).expect("an append");
+    let ack = AckRecord {
+        instance: "shop".to_owned(),
+        reason: "lost".to_owned(),
+        subject: "ring-full".to_owned(),
+        text: "known".to_owned(),
+        before_seq: 5,
+        actor: Actor::Host { uid: 0 },
+    };
+    ledger.append(&Body::Acknowledged(ack)).expect("an append");
+    for _ in 0..30 {
+        for _ in 0..20 {
+            ledger.flow().expect("an append");
+        }
+        ledger.wait(1);
+        ledger.seal().expect("a seal");
+    }
+    ledger.stop().expect("a last seal");
+}
+
+/// A daemon, not started, with a configuration and an old ledger.
+fn with_an_old_ledger(group: &Group, keep_days: &str, config: &str) -> Daemon {
+    let mut daemon = Daemon::prepare(Scope::Group(group.path().to_path_buf()));
+    write_an_old_ledger(&daemon.state(), keep_days);
+    daemon.take_state();
+    daemon.configure(config);
+    daemon
+}
+
+fn segments(daemon: &Daemon) -> usize {
+    let names = fs::read_dir(daemon.state().join("0001")).expect("a folder").map(|entry| entry.expect("a file"));
+    names.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "redb")).count()
+}
+
+fn shop(daemon: &Daemon) -> Value {
+    daemon.get("/v1/policy?instance=shop")
+}
+
+#[test]
+fn what_is_old_enough_goes_and_what_holds_is_said_again() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = with_an_old_ledger(&group, "365", "[policy]\nretention_days = 30\n");
+    daemon.start_again();
+    let root = daemon.get("/v1/status")["root_key"].as_str().expect("a key").to_owned();
+    wait_for("the records to be read", || (!shop(&daemon)["decisions"].as_array()?.is_empty()).then_some(()));
+    let files = segments(&daemon);
+    assert!(files >= 3, "{files}");
+    let kept = wait_for("the ledger to be measured", || {
+        let kept = daemon.get("/v1/status")["kept"].clone();
+        (kept["keep_days"] == 365).then_some(kept)
+    });
+    assert_eq!((&kept["min_days"], &kept["max_bytes"]), (&json!(30), &json!(20_u64 << 30)), "{kept}");
+    assert!(done(&daemon, &["status"]).contains("365 days are kept"));
+    assert!(done(&daemon, &["retain", "--dry-run"]).contains("nothing is old enough"), "somebody got 365 days");
+    assert!(done(&daemon, &["retain"]).contains("nothing is old enough"));
+    // From here on nobody needs them any more.
+    done(&daemon, &["policy", "ask", "--instance", "shop", "retention_days", "40"]);
+    let foretold = done(&daemon, &["retain", "--dry-run"]);
+    assert!(foretold.contains("records would go"), "{foretold}");
+    assert_eq!(segments(&daemon), files, "nothing is gone");
+    let gone = done(&daemon, &["retain"]);
+    assert!(gone.contains("records are gone"), "{gone}");
+    assert!(segments(&daemon) < files);
+    let first = daemon.events()[0]["seq"].clone();
+    assert!(gone.contains(&format!("begins with record {first}")), "{first}: {gone}");
+    // What is left is proven, and what was decided in what is gone holds.
+    let (code, text) = said(&daemon.auditor(&["verify", "--root-key", &root]));
+    assert_eq!(code, Some(4), "intact, with declared gaps: {text}");
+    assert!(text.contains("what was before was removed by policy"), "{text}");
+    let restated: Vec<Value> = daemon.events().into_iter().filter(|event| event["class"] == "restated").collect();
+    let said_again: Vec<&Value> = restated.iter().map(|event| &event["said"]["class"]).collect();
+    assert_eq!(said_again, ["decision", "acknowledged"], "{restated:#?}");
+    let policy = shop(&daemon);
+    assert_eq!(
+        (&policy["policy"]["strict_redaction"], &policy["policy"]["retention_days"]),
+        (&json!(true), &json!(40))
+    );
+    assert!(daemon.stop().success());
+    daemon.start_again();
+    let policy = wait_for("the records to be read", || {
+        let policy = shop(&daemon);
+        (policy["decisions"].as_array()?.len() >= 2).then_some(policy)
+    });
+    assert_eq!(
+        (&policy["policy"]["strict_redaction"], &policy["policy"]["retention_days"]),
+        (&json!(true), &json!(40))
+    );
+    let next = done(&daemon, &["policy", "ask", "--instance", "shop", "auditing", "false"]);
+    assert!(next.contains("request 4:"), "numbers go on: {next}");
+}
+
+#[test]
+fn the_daemon_removes_what_is_due_by_itself() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = with_an_old_ledger(&group, "45", "[policy]\nretention_days = 60\n");
+    let files = segments(&daemon);
+    daemon.start_again();
+    let pruned = daemon.wait_for_event("what is due to be removed", |event| event["class"] == "prune");
+    assert_eq!(pruned["actor"], "schedule", "{pruned}");
+    wait_for("the files to be gone", || (segments(&daemon) < files).then_some(()));
+    let (code, text) = said(&daemon.auditor(&["verify"]));
+    assert_eq!(code, Some(4), "{text}");
+    assert_eq!(shop(&daemon)["policy"]["strict_redaction"], true);
+}
+
+#[test]
+fn another_key_signs_when_it_is_asked_for() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = daemon(&group);
+    let keys = |daemon: &Daemon| -> Value { serde_json::from_str(&done(daemon, &["keys", "--json"])).expect("JSON") };
+    let before = keys(&daemon);
+    let said = done(&daemon, &["keys", "rotate"]);
+    assert!(said.contains("another key signs from record"), "{said}");
+    let after = keys(&daemon);
+    let count = |keys: &Value| keys["epochs"].as_array().map_or(0, Vec::len);
+    assert_eq!(count(&after), count(&before) + 1);
+    assert!(after["exposure"]["from"].as_u64() > before["exposure"]["from"].as_u64(), "{after}");
+    let text = done(&daemon, &["keys"]);
+    assert!(text.contains(" s depend on this host alone"), "{text}");
+    let newest = after["epochs"].as_array().and_then(|epochs| epochs.last()).expect("an epoch");
+    assert!(text.contains(newest["key"].as_str().expect("a key")), "{text}");
+    let private = fs::read_dir(daemon.state().join("keys")).expect("a folder").count();
+    assert_eq!(private, 2, "the log's, and that of the present epoch");
+    let root = before["root"].as_str().expect("a key");
+    let (code, text) = verify_with(&daemon, root);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+fn verify_with(daemon: &Daemon, root: &str) -> (Option<i32>, String) {
+    said(&daemon.auditor(&["verify", "--root-key", root]))
+}
+
+#[test]
+fn a_cut_is_an_alarm_until_the_operator_answers_and_stays_unproven_for_ever() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = daemon(&group);
+    assert!(daemon.stop().success());
+    let segment = daemon.state().join("0001/seg-00000000000000000000.redb");
+    let older = fs::read(&segment).expect("a segment");
+    daemon.start_again();
+    assert!(daemon.stop().success());
+    fs::write(&segment, older).expect("a cut");
+    daemon.start_again();
+    let report = wait_for("the alarm", || {
+        let report = daemon.get("/v1/report");
+        (report["verdict"] == "alarm").then_some(report)
+    });
+    let named = |report: &Value, id: &str| {
+        report["reasons"].as_array().into_iter().flatten().find(|reason| reason["id"] == id).cloned()
+    };
+    assert!(named(&report, "records_missing").is_some(), "{report:#}");
+    wait_for("the daemon's own verification to find it", || named(&daemon.get("/v1/report"), "store_violated"));
+    let answered = done(&daemon, &["ack", "records_missing", "--text", "the disk was swapped"]);
+    assert!(answered.contains("is answered, sealed as record"), "{answered}");
+    let report = daemon.get("/v1/report");
+    assert_ne!(report["verdict"], "alarm", "{report:#}");
+    let (code, text) = said(&daemon.auditor(&["ack", "records_missing", "--text", "again"]));
+    assert!(code == Some(1) && text.contains("no loss of signed records waits"), "{code:?} {text}");
+    assert_eq!(daemon.auditor(&["verify"]).status.code(), Some(3), "for ever");
+}
+
+/// A question of somebody without any right: the status, and the sentence.
+fn as_nobody(daemon: &Daemon, path: &str, body: &str) -> (u64, String) {
+    let mut curl = Command::new("setpriv");
+    curl.args(["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "--silent", "--show-error"]);
+    curl.args(["--max-time", "20", "--write-out", "%{http_code}", "--unix-socket"]);
+    let socket = daemon.run_folder().join("auditor.sock");
+    let output = curl.arg(socket).args(["--data", body, &format!("http://auditor{path}")]).output().expect("curl");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.split_at(text.len() - 3);
+    (status.parse().expect("a status"), body.to_owned())
+}
+
+#[test]
+fn what_is_the_operators_is_nobody_elses() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = daemon(&group);
+    let mut odoo = Puppet::start(&group, &daemon, "curious.conf");
+    for (path, body) in [
+        ("/v1/ledger/retain", r#"{"dry_run": true}"#),
+        ("/v1/ledger/rotate", "{}"),
+        ("/v1/ledger/answer", r#"{"text": "fine"}"#),
+    ] {
+        let (status, text) = odoo.post_text(path, body);
+        assert!(status == 403 && text.contains("only root"), "{path}: {status} {text}");
+        let (status, text) = as_nobody(&daemon, path, body);
+        assert!(status == 403 && text.contains("only root"), "{path}: {status} {text}");
+    }
+    assert!(!daemon.events().iter().any(|event| event["reason"] == "demand"), "no key was made");
+}
+
+#[test]
+fn without_a_daemon_the_operator_is_told_so() {
+    require!(support::a_daemon());
+    let daemon = Daemon::prepare(Scope::Odoo);
+    for command in
+        [&["retain"][..], &["retain", "--dry-run"], &["keys", "rotate"], &["ack", "records_missing", "--text", "fine"]]
+    {
+        let (code, text) = said(&daemon.auditor(command));
+        assert_eq!(code, Some(1), "{command:?}: {text}");
+        assert!(text.contains("is `auditor run` running?"), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn what_is_typed_wrongly_is_a_usage_error() {
+    require!(support::a_daemon());
+    let daemon = Daemon::prepare(Scope::Odoo);
+    for (command, sentence) in [
+        (&["retain", "--days", "7"][..], "--days"),
+        (&["keys", "rotat"], "rotate"),
+        (&["ack", "records_missing"], "--text"),
+    ] {
+        let (code, text) = said(&daemon.auditor(command));
+        assert_eq!(code, Some(2), "{command:?}: {text}");
+        assert!(text.contains(sentence), "{command:?}: {text}");
+    }
 }

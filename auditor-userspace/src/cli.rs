@@ -93,10 +93,20 @@ pub enum Command {
         gently: bool,
     },
     /// The keys that sign, and the fingerprint to pin
+    #[command(args_conflicts_with_subcommands = true)]
     Keys {
         /// One JSON object
         #[arg(long)]
         json: bool,
+        /// What to do
+        #[command(subcommand)]
+        what: Option<KeysCommand>,
+    },
+    /// Remove what the policy of retention lets go; the daemon does it by itself every hour
+    Retain {
+        /// Remove nothing, and say what would go
+        #[arg(long)]
+        dry_run: bool,
     },
     /// What Odoos asked for, and the host's answers
     Policy {
@@ -104,7 +114,7 @@ pub enum Command {
         #[command(subcommand)]
         what: PolicyCommand,
     },
-    /// Acknowledge a reason of the verdict: it does not count any more, until it recurs
+    /// Acknowledge a reason of the verdict: it does not count any more, until it recurs (records_missing: for good)
     Ack(AckArgs),
     /// The configuration file
     Config {
@@ -119,6 +129,13 @@ pub enum Command {
     },
     /// The version
     Version,
+}
+
+/// `auditor keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the next epoch's key now: whoever takes the one of the present epoch signs nothing with it any more
+    Rotate,
 }
 
 /// `auditor policy`.

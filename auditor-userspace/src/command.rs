@@ -6,6 +6,7 @@ mod keys; // who signs
 mod policy; // what instances asked for
 mod probe; // what loads here
 mod report; // the verdict
+mod retain; // remove what may go
 mod run; // record
 mod status; // how the daemon is doing
 mod verify; // prove the ledger
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, KeysCommand};
 use crate::config::Places;
 
 /// Exit codes: they mean the same in every command.
@@ -40,7 +41,9 @@ pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(places, args),
         Command::Init { root_key } => keys::init(&places, &root_key),
-        Command::Keys { json } => keys::print(&places, json),
+        Command::Keys { what: Some(KeysCommand::Rotate), .. } => keys::rotate(&places),
+        Command::Keys { json, what: None } => keys::print(&places, json),
+        Command::Retain { dry_run } => retain::run(&places, dry_run),
         Command::Probe { ebpf_object, json } => probe::print(ebpf_object, json),
         Command::Status { json } => status::print(&places, json),
         Command::Report(asked) => report::print(&places, &asked),

@@ -129,6 +129,8 @@ pub struct Pipeline {
     policies: Option<Policies>,
     withheld: Withheld,
     acknowledged: Lately,
+    /// When each instance was handed out a part of the ledger lately.
+    exported: Lately,
     own: Own,
     due: Due,
 }
@@ -141,6 +143,8 @@ struct Due {
     look: u64,
     idle: u64,
     tell: u64,
+    measure: u64,
+    retain: u64,
 }
 
 impl Pipeline {
@@ -168,6 +172,7 @@ impl Pipeline {
             policies: None,
             withheld: Withheld::default(),
             acknowledged: Lately::default(),
+            exported: Lately::default(),
             own: Own::default(),
             due: Due::default(),
         }
@@ -201,6 +206,7 @@ impl Pipeline {
         self.record_calls(!more, now)?;
         self.look(now)?;
         self.take_orders(now)?;
+        self.retain_if_due(now)?;
         self.commit_if_due(now)?;
         self.seal_if_due(now)?;
         self.tell(now);

@@ -6,26 +6,25 @@ use auditor_common::body::{AckRecord, Actor, Body, PolicyRecord};
 
 use super::Pipeline;
 use crate::clock::Now;
-use crate::policy::record::Sealed;
 use crate::policy::{AskError, REQUESTS_AN_HOUR};
-use crate::serve::orders::{Done, Order, Outcome, Refused};
+use crate::serve::orders::{Done, Order, Refused};
 
 const HOUR_NS: u64 = 3_600_000_000_000;
 
-/// When each instance acknowledged something lately.
+/// When each instance had something done lately.
 #[derive(Debug, Default)]
 pub(super) struct Lately(HashMap<String, VecDeque<u64>>);
 
 impl Lately {
     /// Whether an instance may do it once more; counts it if so.
-    fn admits(&mut self, instance: &str, now_ns: u64) -> bool {
+    pub(super) fn admits(&mut self, instance: &str, now_ns: u64, most: usize) -> bool {
         let since = now_ns.saturating_sub(HOUR_NS);
         self.0.retain(|_, times| {
             times.retain(|&at| at >= since);
             !times.is_empty()
         });
         let times = self.0.entry(instance.to_owned()).or_default();
-        let room = times.len() < REQUESTS_AN_HOUR;
+        let room = times.len() < most;
         if room {
             times.push_back(now_ns);
         }
@@ -82,14 +81,10 @@ impl Pipeline {
     fn decide(&mut self, record: PolicyRecord, now: Now) -> anyhow::Result<Done> {
         // What was left out until now was left out by the policy before.
         self.declare_withheld(Some(&record.instance), 0, now)?;
-        let body = Body::Decision(record.clone());
-        let seq = self.append(body.clone(), now)?;
-        if let Some(policies) = &mut self.policies {
-            policies.apply(Sealed { seq, wall_ns: now.wall_ns }, &record);
-        }
+        let done = self.record(Body::Decision(record.clone()), now)?;
         self.keep_for_long_enough(&actor(&record), now)?;
         tracing::info!(record.number, record.instance, record.setting, record.value, "{}", record.reason);
-        Ok(Done { seq, wall_ns: now.wall_ns, outcome: Outcome::Recorded(Box::new(body)) })
+        Ok(done)
     }
 
     /// What may be removed follows from the longest retention that anybody got, and from what the host configured. The
@@ -106,7 +101,7 @@ impl Pipeline {
 
     fn acknowledge(&mut self, record: &AckRecord, now: Now) -> anyhow::Result<Result<Done, Refused>> {
         let by_instance = matches!(record.actor, Actor::Instance { .. });
-        if by_instance && !self.acknowledged.admits(&record.instance, now.wall_ns) {
+        if by_instance && !self.acknowledged.admits(&record.instance, now.wall_ns, REQUESTS_AN_HOUR) {
             return Ok(Err(AskError::TooMany.into()));
         }
         let next = self.parts.store.acknowledged() + self.parts.store.pending() as u64;
@@ -130,9 +125,9 @@ mod tests {
     #[test]
     fn an_instance_may_acknowledge_so_much_in_an_hour_and_no_more() {
         let mut lately = Lately::default();
-        assert!((0..REQUESTS_AN_HOUR).all(|at| lately.admits("a", HOUR_NS + at as u64)));
-        assert!(!lately.admits("a", HOUR_NS + 1_000));
-        assert!(lately.admits("b", HOUR_NS + 1_000), "another instance");
-        assert!(lately.admits("a", 2 * HOUR_NS + 1_000), "an hour later");
+        assert!((0..REQUESTS_AN_HOUR).all(|at| lately.admits("a", HOUR_NS + at as u64, REQUESTS_AN_HOUR)));
+        assert!(!lately.admits("a", HOUR_NS + 1_000, REQUESTS_AN_HOUR));
+        assert!(lately.admits("b", HOUR_NS + 1_000, REQUESTS_AN_HOUR), "another instance");
+        assert!(lately.admits("a", 2 * HOUR_NS + 1_000, REQUESTS_AN_HOUR), "an hour later");
     }
 }

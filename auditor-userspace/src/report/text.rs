@@ -135,8 +135,8 @@ fn figures(text: &mut String, report: &Report) {
             share.class.map_or("no flow seen", class),
             share.direction,
             thousands(share.operations),
-            bytes(share.sent, share.unmeasured),
-            bytes(share.received, share.unmeasured),
+            measured(share.sent, share.unmeasured),
+            measured(share.received, share.unmeasured),
         );
     }
 }
@@ -156,7 +156,7 @@ fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64) {
             printable(&format!("{}{port}", line.destination)),
             class(line.class),
             thousands(line.operations),
-            bytes(line.sent, line.unmeasured),
+            measured(line.sent, line.unmeasured),
             printable(&modules),
         );
     }
@@ -181,7 +181,7 @@ fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64) {
             printable(line.module.as_deref().unwrap_or("(nobody accounts for it)")),
             what,
             thousands(line.operations),
-            bytes(line.sent, line.unmeasured),
+            measured(line.sent, line.unmeasured),
             line.first_seen.map(minute).unwrap_or_default(),
         );
     }
@@ -215,12 +215,15 @@ fn second(moment: Moment) -> String {
     wire::time(moment.0).get(..19).unwrap_or_default().replace('T', " ")
 }
 
-/// Bytes with three digits at most and a unit; "?" where nothing was measured, which is not zero.
-fn bytes(bytes: u64, unmeasured: u64) -> String {
-    if bytes == 0 && unmeasured > 0 {
-        return "?".to_owned();
-    }
-    let (mut amount, mut unit) = (bytes as f64, 0);
+/// Bytes, "?" where nothing was measured, which is not zero.
+fn measured(count: u64, unmeasured: u64) -> String {
+    if count == 0 && unmeasured > 0 { "?".to_owned() } else { bytes(count) }
+}
+
+/// Bytes with three digits at most and a unit.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let (mut amount, mut unit) = (count as f64, 0);
     while amount >= 1000.0 && unit + 1 < UNITS.len() {
         amount /= 1024.0;
         unit += 1;

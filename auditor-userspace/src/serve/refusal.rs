@@ -29,6 +29,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, why)
     }
 
+    /// Only the host may do this.
+    pub(super) fn not_the_host() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "only root and the daemon's own user may do this: ask with sudo")
+    }
+
     /// Somebody else may ask this.
     pub(super) fn not_yours() -> Self {
         Self::new(StatusCode::FORBIDDEN, "only root, and an audited Odoo for itself, may see records: ask with sudo")

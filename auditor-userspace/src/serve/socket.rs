@@ -28,7 +28,7 @@ use super::peer::{Instances, Sight};
 use super::refusal::Refusal;
 use super::select::Select;
 use super::status::Status;
-use super::{Records, policy, wire};
+use super::{Records, ledger_orders, policy, wire};
 use crate::attribute::proc::{Proc, Processes as _};
 
 /// A question is not longer than this, bytes.
@@ -112,6 +112,9 @@ fn router<R: Records>(window: Window<R>) -> Router {
         .route("/v1/policy/decide", post(policy::decide::<R>))
         .route("/v1/catalogue", get(policy::catalogue::<R>))
         .route("/v1/ack", post(policy::acknowledge::<R>))
+        .route("/v1/ledger/retain", post(ledger_orders::retain::<R>))
+        .route("/v1/ledger/rotate", post(ledger_orders::rotate::<R>))
+        .route("/v1/ledger/answer", post(ledger_orders::answer::<R>))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(window)
 }

@@ -42,6 +42,27 @@ pub struct Status {
     pub sealed_at: String,
     /// What the daemon's own verification found last, if there was one.
     pub verified: Option<Verified>,
+    /// How much is kept, once it was measured.
+    pub kept: Option<Kept>,
+}
+
+/// How much is kept, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The oldest record, RFC 3339.
+    pub since: String,
+    /// Segment files.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// As much may they have, bytes.
+    pub max_bytes: u64,
+    /// Older records are removed, days.
+    pub keep_days: u64,
+    /// Younger ones are not, even if there is no more room, days.
+    pub min_days: u64,
+    /// At the present pace it is full in so many days; `None` if all that is to be kept fits.
+    pub full_in_days: Option<u64>,
 }
 
 /// What the daemon's own verification found last.

@@ -19,6 +19,8 @@
 //!   alarm|attention|note|acked REASON SUBJECT|- COUNT
 //! ```
 
+use auditor_common::body::Body;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -111,7 +113,7 @@ impl Stage {
                 let number = words.at(1).parse().expect("a number");
                 let record = self.policies.decide(number, words.at(0) == "accept", Actor::Host { uid: 0 });
                 let sealed = self.sealed();
-                self.policies.apply(sealed, &record.expect("it waits"));
+                self.policies.take(sealed.seq, sealed.wall_ns, &Body::Decision(record.expect("it waits")));
                 self.own_catalogue();
             }
             "ack" => self.acknowledge(&words),
@@ -184,7 +186,7 @@ impl Stage {
         let change: Change = serde_json::from_str(json).expect(json);
         let record = self.policies.ask(instance, actor, &change, &self.knowledge.catalogue, self.scene.now_ns);
         let sealed = self.sealed();
-        self.policies.apply(sealed, &record.expect(json));
+        self.policies.take(sealed.seq, sealed.wall_ns, &Body::Decision(record.expect(json)));
         self.own_catalogue();
     }
 
@@ -203,7 +205,7 @@ impl Stage {
             before_seq: sealed.seq,
             actor: if words.at(3) == "host" { Actor::Host { uid: 0 } } else { Actor::Instance { tgid: 7 } },
         };
-        self.policies.acknowledged(sealed, &record);
+        self.policies.take(sealed.seq, sealed.wall_ns, &Body::Acknowledged(record));
     }
 }
 
