@@ -159,9 +159,15 @@ fn what_is_old_enough_goes_and_what_holds_is_said_again() {
     assert!(segments(&daemon) < files);
     let first = daemon.events()[0]["seq"].clone();
     assert!(gone.contains(&format!("begins with record {first}")), "{first}: {gone}");
-    // What is left is proven, and what was decided in what is gone holds.
+    // What is left is proven, handed out or not, and what was decided in what is gone holds.
     let (code, text) = said(&daemon.auditor(&["verify", "--root-key", &root]));
     assert_eq!(code, Some(4), "intact, with declared gaps: {text}");
+    assert!(text.contains("what was before was removed by policy"), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rest.nalx");
+    done(&daemon, &["export", "-o", self::text(&path)]);
+    let (code, text) = verify_offline(&["--key", &root, self::text(&path)]);
+    assert_eq!(code, Some(4), "{text}");
     assert!(text.contains("what was before was removed by policy"), "{text}");
     let restated: Vec<Value> = daemon.events().into_iter().filter(|event| event["class"] == "restated").collect();
     let said_again: Vec<&Value> = restated.iter().map(|event| &event["said"]["class"]).collect();
@@ -258,6 +264,135 @@ fn a_cut_is_an_alarm_until_the_operator_answers_and_stays_unproven_for_ever() {
     assert_eq!(daemon.auditor(&["verify"]).status.code(), Some(3), "for ever");
 }
 
+/// What the offline verifier says.
+fn verify_offline(arguments: &[&str]) -> (Option<i32>, String) {
+    said(&Command::new(support::verifier()).args(arguments).output().expect("the verifier"))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn an_export_proves_itself_to_somebody_who_has_the_key_and_the_nonce() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = daemon(&group);
+    let _odoo = Puppet::start(&group, &daemon, "exported.conf");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("all.nalx");
+    let told = done(&daemon, &["export", "--nonce", "00FF17", "-o", text(&path)]);
+    assert!(told.contains("records 0 to ") && told.contains("auditor-verify --key"), "{told}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "no draft is left");
+    let root = daemon.get("/v1/status")["root_key"].as_str().expect("a key").to_owned();
+    let (code, verdict) = verify_offline(&["--key", &root, "--nonce", "00ff17", text(&path)]);
+    assert_eq!(code, Some(0), "{verdict}");
+    let (code, verdict) = verify_offline(&["--key", &root, "--nonce", "00ff18", text(&path)]);
+    assert_eq!(code, Some(3), "another nonce: {verdict}");
+    let sealed = daemon.wait_for_event("the record of it", |event| event["class"] == "export");
+    assert_eq!((&sealed["nonce"], &sealed["actor"]), (&json!("00ff17"), &json!("user 0")), "{sealed}");
+    // A file that is there is left alone.
+    let before = fs::read(&path).expect("an export");
+    let (code, why) = said(&daemon.auditor(&["export", "-o", text(&path)]));
+    assert!(code == Some(1) && why.contains("exists already"), "{code:?} {why}");
+    assert!(fs::read(&path).expect("an export") == before);
+}
+
+#[test]
+fn an_odoo_is_handed_its_own_records_and_no_other() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = daemon(&group);
+    let (mut one, other) = (Puppet::start(&group, &daemon, "one.conf"), Puppet::start(&group, &daemon, "other.conf"));
+    let (status, why) = one.ask("POST", "/v1/export", &json!({"instance": other.instance()}));
+    assert_eq!(status, 403, "{why}");
+    let (status, why) = as_nobody(&daemon, "/v1/export", "{}");
+    assert_eq!(status, 403, "{why}");
+    assert!(!daemon.events().iter().any(|event| event["class"] == "export"), "nothing was sealed");
+    // What it gets is what root gets of it: by the same filter, with its own name in the record.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("own.nalx");
+    let length = one.tell(&json!(["save", "/v1/export", {}, text(&path)]));
+    assert!(length.as_u64() > Some(10_000), "{length}");
+    let root = daemon.get("/v1/status")["root_key"].as_str().expect("a key").to_owned();
+    let (code, verdict) = verify_offline(&["--key", &root, text(&path)]);
+    assert_eq!(code, Some(0), "{verdict}");
+    let bytes = fs::read(&path).expect("an export");
+    let names = |name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    assert!(names("one.conf") && !names("other.conf"));
+    let sealed = daemon.wait_for_event("the record of it", |event| event["class"] == "export");
+    assert_eq!(sealed["actor"], format!("instance {}", one.instance()), "{sealed}");
+    let asked = folder.path().join("asked.nalx");
+    done(&daemon, &["export", "--instance", one.instance(), "-o", text(&asked)]);
+    assert_eq!(verify_offline(&["--key", &root, text(&asked)]).0, Some(0));
+}
+
+#[test]
+fn an_export_of_what_is_not_there_is_refused_in_a_sentence() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = daemon(&group);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.nalx");
+    for (options, code, sentence) in [
+        (&["--instance", "nobody"][..], 1, "no records of the instance"),
+        (&["--from", "2001-01-01T00:00:00Z", "--to", "2001-01-02T00:00:00Z"], 1, "nothing was recorded"),
+        (&["--from", "1h", "--to", "2h"], 1, "end before it begins"),
+        (&["--from", "yesterday"], 2, "a span (10m, 2h)"),
+        (&["--nonce", "xyz"], 2, "hexadecimal"),
+        (&["--nonce", "123"], 2, "hexadecimal"),
+        (&["--html", "--html"], 2, "--html"),
+    ] {
+        let arguments: Vec<&str> = ["export", "-o", text(&path)].iter().chain(options).copied().collect();
+        let (found, why) = said(&daemon.auditor(&arguments));
+        assert_eq!(found, Some(code), "{options:?}: {why}");
+        assert!(why.contains(sentence), "{options:?}: {why}");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "{options:?}: nothing is left");
+    }
+    let (code, why) = said(&daemon.auditor(&["export"]));
+    assert!(code == Some(2) && why.contains("--output"), "{why}");
+}
+
+#[test]
+fn one_record_is_proven_by_a_small_file_without_the_daemon() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = daemon(&group);
+    let odoo = Puppet::start(&group, &daemon, "proven.conf");
+    let record = daemon
+        .wait_for_event("a sealed record", |event| event["instance"] == odoo.instance() && event["sealed"] == true);
+    let seq = record["seq"].to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("one.tlog-proof");
+    let told = done(&daemon, &["prove", &seq, "-o", text(&path)]);
+    let proof = fs::read_to_string(&path).expect("a proof");
+    assert!(proof.len() < 3000, "about a kilobyte: {}", proof.len());
+    assert!(daemon.stop().success());
+    let printed = done(&daemon, &["prove", &seq]);
+    assert!(printed.starts_with("c2sp.org/tlog-proof@v1\n"), "{printed}");
+    let keys: Value = serde_json::from_str(&done(&daemon, &["keys", "--json"])).expect("JSON");
+    let (root, log) = (keys["root"].as_str().expect("a key"), keys["log"].as_str().expect("a key"));
+    assert!(told.contains(log), "{told}");
+    let (code, verdict) = verify_offline(&["--key", log, text(&path)]);
+    assert!(code == Some(0) && verdict.contains(&format!("record {seq} (EVENT)")), "{code:?} {verdict}");
+    assert_eq!(verify_offline(&["--key", root, text(&path)]).0, Some(5), "the root's key says nothing of it");
+    // The same under another name, and with one letter changed.
+    let renamed = folder.path().join("renamed");
+    fs::write(&renamed, &printed).expect("a file");
+    assert_eq!(verify_offline(&["--key", log, text(&renamed)]).0, Some(0));
+    let hash = proof.lines().nth(3).expect("a hash");
+    let other = if hash.starts_with('A') { "B" } else { "A" };
+    fs::write(&path, proof.replacen(hash, &format!("{other}{}", &hash[1..]), 1)).expect("a file");
+    assert_eq!(verify_offline(&["--key", log, text(&path)]).0, Some(3));
+    for (seq, code, sentence) in [("99999999", 1, "record 99999999 is not there"), ("x", 2, "invalid digit")] {
+        let (found, why) = said(&daemon.auditor(&["prove", seq]));
+        assert!(found == Some(code) && why.contains(sentence), "{seq}: {found:?} {why}");
+    }
+    let empty = Daemon::prepare(Scope::Odoo);
+    let (code, why) = said(&empty.auditor(&["prove", "1"]));
+    assert!(code == Some(1) && why.contains("there is no ledger"), "{why}");
+}
+
 /// A question of somebody without any right: the status, and the sentence.
 fn as_nobody(daemon: &Daemon, path: &str, body: &str) -> (u64, String) {
     let mut curl = Command::new("setpriv");
@@ -293,9 +428,14 @@ fn what_is_the_operators_is_nobody_elses() {
 fn without_a_daemon_the_operator_is_told_so() {
     require!(support::a_daemon());
     let daemon = Daemon::prepare(Scope::Odoo);
-    for command in
-        [&["retain"][..], &["retain", "--dry-run"], &["keys", "rotate"], &["ack", "records_missing", "--text", "fine"]]
-    {
+    let path = daemon.run_folder().join("x.nalx");
+    for command in [
+        &["retain"][..],
+        &["retain", "--dry-run"],
+        &["keys", "rotate"],
+        &["export", "-o", text(&path)],
+        &["ack", "records_missing", "--text", "fine"],
+    ] {
         let (code, text) = said(&daemon.auditor(command));
         assert_eq!(code, Some(1), "{command:?}: {text}");
         assert!(text.contains("is `auditor run` running?"), "{command:?}: {text}");

@@ -102,6 +102,17 @@ pub enum Command {
         #[command(subcommand)]
         what: Option<KeysCommand>,
     },
+    /// Hand out a part of the ledger as a file that proves itself, to whoever trusts nobody here
+    Export(ExportArgs),
+    /// Prove one record: a file of about a kilobyte that needs nothing but the log's key to be verified
+    Prove {
+        /// Its number: "seq" in `auditor events -o json`
+        #[arg(value_name = "SEQ")]
+        seq: u64,
+        /// Where to put it, instead of printing it; the usual ending is .tlog-proof
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Remove what the policy of retention lets go; the daemon does it by itself every hour
     Retain {
         /// Remove nothing, and say what would go
@@ -129,6 +140,34 @@ pub enum Command {
     },
     /// The version
     Version,
+}
+
+/// `auditor export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// From then on: a span (90s, 2h, 7days) or a moment (2026-11-24T08:00:00Z); from the beginning without it
+    #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+    pub from: Option<Since>,
+    /// Until then, likewise; until now without it
+    #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+    pub to: Option<Since>,
+    /// Only this instance's records: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
+    /// A number of the one who asked, in hexadecimal: it is sealed, and shows that the export is not older than it
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    pub nonce: Option<String>,
+    /// Where to put it; the usual ending is .nalx
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+fn nonce(text: &str) -> Result<String, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits && text.len().is_multiple_of(2) && (2..=128).contains(&text.len()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("a nonce is hexadecimal, of 1 to 64 bytes: `openssl rand -hex 16` makes one".to_owned())
 }
 
 /// `auditor keys`.

@@ -2,9 +2,11 @@
 
 mod config; // the configuration file
 mod events; // print records
+mod export; // a part of the ledger
 mod keys; // who signs
 mod policy; // what instances asked for
 mod probe; // what loads here
+mod prove; // one record
 mod report; // the verdict
 mod retain; // remove what may go
 mod run; // record
@@ -43,6 +45,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Init { root_key } => keys::init(&places, &root_key),
         Command::Keys { what: Some(KeysCommand::Rotate), .. } => keys::rotate(&places),
         Command::Keys { json, what: None } => keys::print(&places, json),
+        Command::Export(asked) => export::run(&places, &asked),
+        Command::Prove { seq, output } => prove::run(&places, seq, output.as_deref()),
         Command::Retain { dry_run } => retain::run(&places, dry_run),
         Command::Probe { ebpf_object, json } => probe::print(ebpf_object, json),
         Command::Status { json } => status::print(&places, json),

@@ -242,6 +242,15 @@ fn auditor() -> &'static Path {
     })
 }
 
+/// The offline verifier, built once likewise.
+pub fn verifier() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
+        Some(_) => programs::path(Profile::Dev).expect("a target folder").with_file_name("auditor-verify"),
+        None => programs::verifier(Profile::Dev).expect("the verifier can be built"),
+    })
+}
+
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own folder");
 }

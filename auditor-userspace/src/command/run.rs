@@ -27,6 +27,7 @@ use crate::policy::Policies;
 use crate::probe::{Options, Probe};
 use crate::report::basis::Host;
 use crate::serve::books::{self, Books, Shelf};
+use crate::serve::export::Exports;
 use crate::serve::orders::{self, Desk};
 use crate::serve::peer::Instances;
 use crate::serve::records::Ledger;
@@ -100,6 +101,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         committed: committed_watch,
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),
+        exports: Exports::new(config.places.state.clone(), store.reader()),
         own_uid: own_uid(),
     };
     let finder = Finder::new(config.scope.clone(), config.file.instances.clone());

@@ -95,6 +95,7 @@ impl Pipeline {
         let known = self.parts.store.policy();
         if (known.keep_ns, known.max_bytes, known.min_ns) != (wanted.keep_ns, wanted.max_bytes, wanted.min_ns) {
             self.parts.store.set_policy(&wanted, now)?;
+            self.measure(now);
         }
         Ok(())
     }
