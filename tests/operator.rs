@@ -163,6 +163,7 @@ fn what_is_old_enough_goes_and_what_holds_is_said_again() {
     let (code, text) = said(&daemon.auditor(&["verify", "--root-key", &root]));
     assert_eq!(code, Some(4), "intact, with declared gaps: {text}");
     assert!(text.contains("what was before was removed by policy"), "{text}");
+    done(&daemon, &["check"]);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rest.nalx");
     done(&daemon, &["export", "-o", self::text(&path)]);
@@ -262,6 +263,78 @@ fn a_cut_is_an_alarm_until_the_operator_answers_and_stays_unproven_for_ever() {
     let (code, text) = said(&daemon.auditor(&["ack", "records_missing", "--text", "again"]));
     assert!(code == Some(1) && text.contains("no loss of signed records waits"), "{code:?} {text}");
     assert_eq!(daemon.auditor(&["verify"]).status.code(), Some(3), "for ever");
+}
+
+/// Something that is changed in a segment.
+type Change = fn(&redb::WriteTransaction);
+
+/// Changes something in a segment of a ledger that nobody writes.
+fn change(segment: &Path, how: Change) {
+    let db = redb::Database::open(segment).expect("a segment");
+    let transaction = db.begin_write().expect("a transaction");
+    how(&transaction);
+    transaction.commit().expect("a disk");
+}
+
+#[test]
+fn a_store_is_held_against_itself_and_each_thing_that_does_not_fit_is_named() {
+    use auditor_userspace::store::schema::{CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_POLICY, STREAMS, TILES};
+    require!(support::root());
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    write_an_old_ledger(&state, "365");
+    let auditor = Daemon::prepare(Scope::Odoo);
+    let check = |state: &Path| said(&auditor.auditor(&["check", "--state-dir", text(state)]));
+    let (code, found) = check(&state);
+    assert!(code == Some(0) && found.contains("consistent: ") && found.contains("4 subtrees"), "{found}");
+    let segment = |state: &Path| {
+        let mut names: Vec<_> =
+            fs::read_dir(state.join("0001")).expect("a folder").map(|it| it.expect("it").path()).collect();
+        names.retain(|path| path.extension().is_some_and(|extension| extension == "redb"));
+        names.sort();
+        names.remove(1)
+    };
+    let changes: [(Change, &str); 8] = [
+        (|it| drop(it.open_table(TILES).unwrap().pop_first().unwrap()), "the subtree 1 of level 1 is missing"),
+        (|it| drop(it.open_table(TILES).unwrap().insert(1 << 56 | 1, &[7; 32]).unwrap()), "has another root"),
+        (|it| drop(it.open_table(TILES).unwrap().insert(1 << 56 | 0x63, &[7; 32]).unwrap()), "its records are not"),
+        (|it| drop(it.open_table(CHECKPOINTS).unwrap().pop_first().unwrap()), "the checkpoint of size"),
+        (|it| drop(it.open_table(META).unwrap().remove(META_POLICY).unwrap()), "is not the POLICY of record"),
+        (|it| drop(it.open_table(META).unwrap().remove(META_ALIGNED).unwrap()), "is missing or damaged"),
+        (
+            |it| drop(it.open_table(STREAMS).unwrap().pop_first().unwrap()),
+            "the key of the stream of systemd odoo.service",
+        ),
+        (
+            |it| drop(it.open_table(EPOCHS).unwrap().insert(9, b"x".as_slice()).unwrap()),
+            "the note of epoch 9 is damaged",
+        ),
+    ];
+    for (how, expected) in changes {
+        let copy = folder.path().join("copy");
+        ledger::copy(&state, &copy);
+        change(&segment(&copy), how);
+        let (code, found) = check(&copy);
+        assert!(code == Some(3) && found.contains("damaged: ") && found.contains(expected), "{expected}: {found}");
+        fs::remove_dir_all(&copy).expect("a copy");
+    }
+    let (code, why) = said(&auditor.auditor(&["check"]));
+    assert!(code == Some(1) && why.contains("there is no ledger"), "{why}");
+}
+
+#[test]
+fn a_store_is_checked_while_it_is_written() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = daemon(&group);
+    done(&daemon, &["keys", "rotate"]);
+    for _ in 0..5 {
+        assert!(done(&daemon, &["check", "--json"]).contains(r#""faults":[]"#));
+    }
+    daemon.kill();
+    done(&daemon, &["check"]);
+    daemon.start_again();
+    done(&daemon, &["check"]);
 }
 
 /// What the offline verifier says.

@@ -82,6 +82,19 @@ pub enum Command {
         #[arg(long, value_name = "VKEY")]
         root_key: Option<String>,
     },
+    /// Hold the store against itself: is everything that is stored beside the records what they give
+    Check {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// What `check` starts, because damage to a file can end the process that reads it
+    #[command(hide = true)]
+    CheckLedger {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// What `verify` starts, because damage to a file can end the process that reads it
     #[command(hide = true)]
     ReadLedger {

@@ -1,5 +1,6 @@
 //! What each command does: the edge between people and the stages.
 
+mod check; // the store against itself
 mod config; // the configuration file
 mod events; // print records
 mod export; // a part of the ledger
@@ -63,6 +64,8 @@ pub fn run(cli: Cli) -> ExitCode {
             println!("auditor {}", env!("CARGO_PKG_VERSION"));
             Ok(exit::FINE)
         }
+        Command::Check { json } => check::run(&places, json),
+        Command::CheckLedger { json } => check::read(&places, json),
         Command::Verify { json, root_key } => verify::print(&places, json, root_key.as_deref()),
         Command::ReadLedger { root_key, gently } => verify::read(&places, root_key.as_deref(), gently),
     };

@@ -21,6 +21,7 @@
 //! | `NNNN/` | one ledger (incarnation): `seg-<first record>.redb`, `epochs` |
 
 mod append; // the transaction
+mod check; // the store held against itself
 pub mod disk; // where the bytes go
 mod epoch; // the next key, and what is read again before the old one signs for the last time
 mod error; // what can go wrong
@@ -50,6 +51,7 @@ use auditor_common::origin::Origin;
 use auditor_common::record::{SALT_LEN, flag};
 
 pub use append::PIN_NS;
+pub use check::{Fault, Inspection, check};
 pub use error::StoreError;
 pub use export::Announced;
 pub use head::{HeadState, parse as parse_head, read as read_head};

@@ -207,7 +207,7 @@ impl Store {
     }
 
     fn remove(&mut self, first: u64) -> Result<(), StoreError> {
-        self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&first);
+        self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(first);
         self.measured.remove(&first);
         let path = segment_path(&self.shared.folder, first);
         fs::remove_file(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
