@@ -265,6 +265,40 @@ fn a_cut_is_an_alarm_until_the_operator_answers_and_stays_unproven_for_ever() {
     assert_eq!(daemon.auditor(&["verify"]).status.code(), Some(3), "for ever");
 }
 
+#[test]
+fn what_went_where_is_a_line_a_flow_a_module_and_a_destination() {
+    require!(support::a_daemon());
+    let group = group();
+    let daemon = daemon(&group);
+    let mut odoo = Puppet::start(&group, &daemon, "calling.conf");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    odoo.tell(&json!(["hook"]));
+    odoo.tell(&json!(["connect", "127.0.0.1", port, "vendor_demo"]));
+    let remote = format!("127.0.0.1:{port}");
+    let ended = daemon.wait_for_event("the flow to end", |event| {
+        event["class"] == "flow_ended" && event["opened"]["remote"]["port"] == port
+    });
+    let flows = done(&daemon, &["flows", "--module", "vendor_demo"]);
+    let lines: Vec<&str> = flows.lines().skip(1).collect();
+    assert_eq!(lines.len(), 1, "one flow is one line: {flows}");
+    assert!(lines[0].contains(&remote) && lines[0].contains("matched") && lines[0].contains(" after "), "{flows}");
+    let flow: Value =
+        serde_json::from_str(&done(&daemon, &["flows", "-o", "json", "--module", "vendor_demo"])).expect("JSON");
+    assert_eq!((&flow["flow"], &flow["sent"]), (&ended["flow"], &json!(1)), "{flow}");
+    let other = done(&daemon, &["flows", "--instance", "nobody"]);
+    assert_eq!(other.lines().count(), 1, "the heading: {other}");
+    wait_for("the sums", || done(&daemon, &["modules"]).contains("vendor_demo").then_some(()));
+    assert!(done(&daemon, &["modules", "--json"]).contains(r#""module":"vendor_demo""#));
+    assert!(done(&daemon, &["destinations"]).contains("vendor_demo"));
+    assert!(done(&daemon, &["destinations", "--json", "--instance", odoo.instance()]).contains("127.0.0.1"));
+    let told = done(&daemon, &["explain", &ended["seq"].to_string()]);
+    assert!(told.contains(&format!("went to {remote} over tcp")) && told.contains("vendor_demo, matched:"), "{told}");
+    let (code, why) = said(&daemon.auditor(&["explain", "99999999"]));
+    assert!(code == Some(1) && why.contains("record 99999999 is not there"), "{why}");
+}
+
 /// Something that is changed in a segment.
 type Change = fn(&redb::WriteTransaction);
 

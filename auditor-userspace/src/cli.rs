@@ -73,6 +73,18 @@ pub enum Command {
     Report(ReportArgs),
     /// What was recorded
     Events(EventsArgs),
+    /// What went where: a line a flow
+    Flows(FlowsArgs),
+    /// Which modules called out: a line a module
+    Modules(SumsArgs),
+    /// Where traffic went to and came from: a line a destination
+    Destinations(SumsArgs),
+    /// One record in plain words: what it says, and how that is known
+    Explain {
+        /// Its number: "seq" in `auditor events -o json`
+        #[arg(value_name = "SEQ")]
+        seq: u64,
+    },
     /// Prove the whole ledger, without the daemon and without writing
     Verify {
         /// One JSON object
@@ -297,6 +309,42 @@ pub struct EventsArgs {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Which
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// Also what is not traffic: processes, runs, seals, losses (JSON shows everything)
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// `auditor flows`.
+#[derive(Args, Debug)]
+pub struct FlowsArgs {
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Which
+    #[command(flatten)]
+    pub which: WhichArgs,
+}
+
+/// `auditor modules`, `auditor destinations`.
+#[derive(Args, Debug)]
+pub struct SumsArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only this instance's: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
+    /// How far back: a span (1h, 1day, 7days)
+    #[arg(long, value_name = "SPAN", default_value = "1day", value_parser = window::parse)]
+    pub since: u64,
+}
+
+/// Which records.
+#[derive(Args, Debug)]
+pub struct WhichArgs {
     /// Only this module's
     #[arg(long, value_name = "MODULE")]
     pub module: Option<String>,
@@ -309,9 +357,9 @@ pub struct EventsArgs {
     /// Only this direction
     #[arg(long, value_enum)]
     pub direction: Option<Direction>,
-    /// Also what is not traffic: processes, runs, seals, losses (JSON shows everything)
-    #[arg(short, long)]
-    pub all: bool,
+    /// Only this instance's: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
 }
 
 /// How records are printed.

@@ -3,6 +3,7 @@
 mod check; // the store against itself
 mod config; // the configuration file
 mod events; // print records
+mod explain; // one record in plain words
 mod export; // a part of the ledger
 mod keys; // who signs
 mod policy; // what instances asked for
@@ -12,6 +13,7 @@ mod report; // the verdict
 mod retain; // remove what may go
 mod run; // record
 mod status; // how the daemon is doing
+mod traffic; // flows, modules, destinations
 mod verify; // prove the ledger
 
 use std::process::ExitCode;
@@ -53,6 +55,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Status { json } => status::print(&places, json),
         Command::Report(asked) => report::print(&places, &asked),
         Command::Events(asked) => events::print(&places, &asked),
+        Command::Flows(asked) => traffic::flows(&places, &asked),
+        Command::Modules(asked) => traffic::modules(&places, &asked),
+        Command::Destinations(asked) => traffic::destinations(&places, &asked),
+        Command::Explain { seq } => explain::run(&places, seq),
         Command::Policy { what } => policy::run(&places, &what),
         Command::Ack(asked) => policy::acknowledge(&places, &asked),
         Command::Config { what: ConfigCommand::Check { config } } => config::check(config.as_deref()),

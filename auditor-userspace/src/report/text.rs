@@ -20,9 +20,25 @@ pub fn screen(report: &Report) -> String {
     heading(&mut text, report);
     reasons(&mut text, report);
     figures(&mut text, report);
-    destinations(&mut text, &report.destinations, report.destinations_left_out);
-    modules(&mut text, &report.modules, report.modules_left_out);
+    destinations(&mut text, &report.destinations, report.destinations_left_out, SHOWN);
+    modules(&mut text, &report.modules, report.modules_left_out, SHOWN);
     text
+}
+
+/// Every destination of a report, a line each.
+#[must_use]
+pub fn all_destinations(report: &Report) -> String {
+    let mut text = String::new();
+    destinations(&mut text, &report.destinations, report.destinations_left_out, usize::MAX);
+    text.trim_start().to_owned()
+}
+
+/// Every module of a report, a line each.
+#[must_use]
+pub fn all_modules(report: &Report) -> String {
+    let mut text = String::new();
+    modules(&mut text, &report.modules, report.modules_left_out, usize::MAX);
+    text.trim_start().to_owned()
 }
 
 /// What a code stood for.
@@ -141,13 +157,13 @@ fn figures(text: &mut String, report: &Report) {
     }
 }
 
-fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64) {
+fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64, shown: usize) {
     if lines.is_empty() {
         return;
     }
     line!(text);
     line!(text, "{:<36} {:<14} {:>10} {:>10}  {}", "DESTINATION", "", "OPERATIONS", "SENT", "MODULES");
-    for line in lines.iter().take(SHOWN) {
+    for line in lines.iter().take(shown) {
         let port = line.port.map(|port| format!(":{port}")).unwrap_or_default();
         let modules = if line.modules.is_empty() { "-".to_owned() } else { line.modules.join(", ") };
         line!(
@@ -160,16 +176,16 @@ fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64) {
             printable(&modules),
         );
     }
-    more(text, lines.len(), left_out);
+    more(text, lines.len(), left_out, shown);
 }
 
-fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64) {
+fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64, shown: usize) {
     if lines.is_empty() {
         return;
     }
     line!(text);
     line!(text, "{:<36} {:<14} {:>10} {:>10}  {}", "MODULE", "", "OPERATIONS", "SENT", "FIRST SEEN");
-    for line in lines.iter().take(SHOWN) {
+    for line in lines.iter().take(shown) {
         let what = match (line.opaque, &line.vendor) {
             (Some(true), _) => "opaque",
             (_, Some(_)) => "watched",
@@ -185,11 +201,11 @@ fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64) {
             line.first_seen.map(minute).unwrap_or_default(),
         );
     }
-    more(text, lines.len(), left_out);
+    more(text, lines.len(), left_out, shown);
 }
 
-fn more(text: &mut String, listed: usize, left_out: u64) {
-    let more = listed.saturating_sub(SHOWN) as u64 + left_out;
+fn more(text: &mut String, listed: usize, left_out: u64, shown: usize) {
+    let more = listed.saturating_sub(shown) as u64 + left_out;
     if more > 0 {
         line!(text, "… and {} more: see --json", thousands(more));
     }
