@@ -243,7 +243,9 @@ impl Making<'_> {
         if content.len() as u64 > auditor_common::verify::MAX_FILE {
             return Err(ExportError::TooLarge { path: path.to_owned() });
         }
-        self.files.push(ListedFile { hash: sha256(content), len: content.len() as u64, path: path.to_owned() });
+        if self.output.is_to_be_listed() {
+            self.files.push(ListedFile { hash: sha256(content), len: content.len() as u64, path: path.to_owned() });
+        }
         self.output.file(path, content)
     }
 

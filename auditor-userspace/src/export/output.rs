@@ -15,6 +15,12 @@ pub trait Output {
 
     /// Takes the signed list, and is complete.
     fn finish(&mut self, list: &str) -> Result<(), ExportError>;
+
+    /// Whether the files have yet to be listed. Where they are written for the second time the list is there, and nothing is
+    /// hashed for it.
+    fn is_to_be_listed(&self) -> bool {
+        true
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ExportError {
@@ -143,6 +149,10 @@ impl<W: io::Write> Stream<W> {
 impl<W: io::Write> Output for Stream<W> {
     fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
         member(&mut self.to, path, content).map_err(failed(Path::new("the export")))
+    }
+
+    fn is_to_be_listed(&self) -> bool {
+        false
     }
 
     fn finish(&mut self, _: &str) -> Result<(), ExportError> {
