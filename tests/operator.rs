@@ -208,6 +208,31 @@ fn the_daemon_removes_what_is_due_by_itself() {
 }
 
 #[test]
+fn a_removal_that_a_crash_cut_short_is_done_again() {
+    require!(support::a_daemon());
+    let group = group();
+    let mut daemon = with_an_old_ledger(&group, "45", "[policy]\nretention_days = 60\n");
+    let before = ledger::contents(&daemon.state().join("0001"));
+    let files = segments(&daemon);
+    daemon.start_again();
+    wait_for("what is due to be gone", || (segments(&daemon) < files).then_some(()));
+    assert!(daemon.stop().success());
+    // PRUNE is sealed, the oldest files are gone, and the newest that was to go is still there.
+    let (left, content) = before.iter().rfind(|(path, _)| !path.exists()).expect("one that went");
+    fs::write(left, content).expect("a segment");
+    daemon.take_state();
+    let (code, text) = said(&daemon.auditor(&["verify"]));
+    assert_eq!(code, Some(4), "too much is proven as well: {text}");
+    daemon.start_again();
+    wait_for("the rest to be gone", || (!left.exists()).then_some(()));
+    let (code, text) = said(&daemon.auditor(&["verify"]));
+    assert_eq!(code, Some(4), "{text}");
+    assert_eq!(shop(&daemon)["policy"]["strict_redaction"], true);
+    let restated = daemon.events().iter().filter(|event| event["class"] == "restated").count();
+    assert_eq!(restated, 3, "what lies in what is kept is not said again: two settings and an acknowledgement");
+}
+
+#[test]
 fn another_key_signs_when_it_is_asked_for() {
     require!(support::a_daemon());
     let group = group();

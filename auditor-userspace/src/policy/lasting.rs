@@ -49,6 +49,8 @@ pub(super) struct Lasting {
     /// What the record is about that was first said there.
     places: BTreeMap<u64, Vec<About>>,
     newest: u64,
+    /// How many of them are acknowledgements.
+    acks: usize,
 }
 
 impl Lasting {
@@ -84,12 +86,14 @@ impl Lasting {
 
     fn hold(&mut self, about: About, at: u64, first: Sealed, body: &Body) {
         self.let_go(&about);
+        self.acks += usize::from(matches!(about, About::Ack(..)));
         self.places.entry(first.seq).or_default().push(about.clone());
         self.held.insert(about, Held { first, at, body: body.clone() });
     }
 
     fn let_go(&mut self, about: &About) {
         let Some(held) = self.held.remove(about) else { return };
+        self.acks -= usize::from(matches!(about, About::Ack(..)));
         if let Some(places) = self.places.get_mut(&held.first.seq) {
             places.retain(|other| other != about);
             if places.is_empty() {
@@ -140,10 +144,9 @@ impl Lasting {
     fn acknowledged(&mut self, at: u64, first: Sealed, body: &Body, record: &AckRecord) {
         let about = About::Ack(record.instance.clone(), record.reason.clone(), record.subject.clone());
         self.hold(about, at, first, body);
-        let acks = |about: &About| matches!(about, About::Ack(..));
-        if self.places.len() > ACKS_MAX && self.held.keys().filter(|about| acks(about)).count() > ACKS_MAX {
-            let of_acks = self.held.iter().filter(|(about, _)| acks(about));
-            let oldest = of_acks.min_by_key(|(_, held)| held.first.seq).map(|(about, _)| about.clone());
+        if self.acks > ACKS_MAX {
+            let ack = |about: &&About| matches!(about, About::Ack(..));
+            let oldest = self.places.values().find_map(|places| places.iter().find(ack)).cloned();
             if let Some(oldest) = oldest {
                 self.let_go(&oldest);
             }
