@@ -575,6 +575,30 @@ fn without_a_daemon_the_operator_is_told_so() {
 }
 
 #[test]
+fn a_configuration_says_how_long_is_kept_or_what_is_wrong_with_it() {
+    require!(support::a_daemon());
+    let daemon = Daemon::prepare(Scope::Odoo);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("auditor.toml");
+    let check = |config: &str| {
+        fs::write(&path, config).expect("a configuration");
+        said(&daemon.auditor(&["config", "check", "--config", text(&path)]))
+    };
+    let (code, told) = check("[policy]\nretention_days = 90\n[retention]\nmax_gib = 5\n[verification]\nhour = 4\n");
+    assert!(code == Some(0) && told.contains("for 90 days and up to 5 GiB, and never less than 30 days"), "{told}");
+    assert!(told.contains("daily at 04:00 UTC"), "{told}");
+    for (config, sentence) in [
+        ("[retention]\nmin_days = 7\n", "min_days is from 30 to 3650: 7 is outside of that"),
+        ("[retention]\nmax_gib = 0\n", "max_gib is from 1 to"),
+        ("[verification]\nhour = 24\n", "hour is from 0 to 23"),
+        ("[retention]\nkeep = 7\n", "line 2: unknown field"),
+    ] {
+        let (code, why) = check(config);
+        assert!(code == Some(1) && why.contains(sentence), "{config}: {code:?} {why}");
+    }
+}
+
+#[test]
 fn what_is_typed_wrongly_is_a_usage_error() {
     require!(support::a_daemon());
     let daemon = Daemon::prepare(Scope::Odoo);

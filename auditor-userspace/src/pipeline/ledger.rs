@@ -23,6 +23,8 @@ impl Pipeline {
     pub(super) fn ledger_order(&mut self, order: &Order, now: Now) -> anyhow::Result<Option<Result<Done, Refused>>> {
         Ok(Some(match order {
             Order::Checked(checked) => Ok(self.record(Body::Checked(checked.clone()), now)?),
+            // What holds is known only then.
+            Order::Answer(_) if self.policies.is_none() => Err(Refused::NotYet),
             Order::Answer(ack) => Ok(self.record(Body::Ack(ack.clone()), now)?),
             Order::Retain { dry_run, actor } => self.retain_on_demand(*dry_run, actor, now)?,
             Order::Rotate => {
