@@ -29,7 +29,7 @@ use reason::{Moment, Reason, Verdict};
 use timeline::Span;
 
 /// The rules of the verdict, by the names of their reasons.
-pub const RULES: [&str; 31] = [
+pub const RULES: [&str; 32] = [
     "store_violated",
     "records_missing",
     "contradiction",
@@ -49,6 +49,7 @@ pub const RULES: [&str; 31] = [
     "loosened",
     "first_contact",
     "unverified",
+    "over_size",
     "new_destinations",
     "clock_set",
     "open_before",

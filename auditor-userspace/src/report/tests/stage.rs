@@ -12,7 +12,7 @@
 //!   ack REASON SUBJECT|- host|odoo   an acknowledgement
 //!   guard WHAT [instance=I]          something that no ordinary Odoo does
 //!   limits lines=N contacts=N        bounds of the sums
-//!   tier, root_key                   notes about the host
+//!   tier, root_key, over_size        what the host says of itself
 //!   view all|INSTANCE                whose report
 //!   window SPAN
 //!   verdict WORD                     expected, as are
@@ -128,6 +128,7 @@ impl Stage {
                 self.limits.contacts = number("contacts", self.limits.contacts);
             }
             "tier" => self.host.missing_tier = Some("this kernel is older than 6.3: no bytes of datagrams".into()),
+            "over_size" => self.host.over_size = Some((21 << 30, 20 << 30)),
             "root_key" => self.host.root_key_here = true,
             "view" => self.view = Some(words.at(1).to_owned()).filter(|view| view != "all"),
             "window" => self.window_ns = span(words.at(1)),
