@@ -14,7 +14,7 @@ mod scene;
 mod servers;
 mod skip;
 
-pub use daemon::{Daemon, Scope};
+pub use daemon::{Daemon, Scope, verifier};
 pub use odoo::{Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;

@@ -55,11 +55,11 @@ fn prepare(tally: &mut Tally) -> bool {
     if let Err(error) = setup::browser() {
         say("test", &format!("tests in a browser are skipped: {error:#}"));
     }
-    match programs::auditor(Profile::Dev) {
+    match programs::auditor(Profile::Dev).and_then(|_| programs::verifier(Profile::Dev)) {
         Ok(_) => true,
         Err(error) => {
-            say("test", &format!("the daemon cannot be built: {error:#}"));
-            tally.fail("building the daemon");
+            say("test", &format!("daemon or verifier cannot be built: {error:#}"));
+            tally.fail("building the daemon and the verifier");
             false
         }
     }
