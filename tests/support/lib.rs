@@ -15,7 +15,7 @@ mod servers;
 mod skip;
 
 pub use daemon::{Daemon, Scope};
-pub use odoo::{Odoo, Start};
+pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
