@@ -91,7 +91,7 @@ impl Kind {
         let mut cells: Vec<Value> = Vec::new();
         for (out, operation) in OUT.iter().zip(operations) {
             if out.0 == "keep-alive" {
-                cells.push(self.kept_alive(scene, name, &operation));
+                cells.push(Self::kept_alive(scene, name, &operation));
                 continue;
             }
             let seen = scene.servers.connection(&operation);
@@ -144,7 +144,7 @@ impl Kind {
     }
 
     /// A connection that is kept open has no end yet: its call is what is looked at.
-    fn kept_alive(self, scene: &Scene, name: &str, operation: &str) -> Value {
+    fn kept_alive(scene: &Scene, name: &str, operation: &str) -> Value {
         let port = wait_for("the request that is kept alive", || {
             let log = scene.servers.log();
             let line = log.iter().find(|line| line["kind"] == "request" && line["operation"] == operation);

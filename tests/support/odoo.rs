@@ -102,9 +102,12 @@ impl Odoo {
         self.wait_until_ready();
     }
 
-    /// Ends it without a warning: its process namespace dies with its first process.
+    /// Ends it without a warning: its process namespace dies with its first process, which is the master. (Whoever
+    /// started that one cannot take it along: a change of user takes the wish away.)
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
+        if let Some(master) = self.first_process() {
+            process::signal(master, libc::SIGKILL);
+        }
         let _ = self.child.wait();
     }
 
@@ -123,10 +126,13 @@ impl Odoo {
 
     /// The master's process id, as the host counts.
     pub fn master(&self) -> u32 {
+        self.first_process().expect("a running Odoo")
+    }
+
+    fn first_process(&self) -> Option<u32> {
         let pid = self.child.id();
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let children = fs::read_to_string(path).expect("a running Odoo");
-        children.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a master process")
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
     }
 
     /// Where it answers.
@@ -162,6 +168,17 @@ impl Odoo {
     /// A client of it.
     pub fn rpc(&self) -> Rpc {
         Rpc::new(&self.address(), self.database())
+    }
+
+    /// A client of another of its databases.
+    pub fn rpc_of(&self, database: &str) -> Rpc {
+        Rpc::new(&self.address(), database)
+    }
+
+    /// Ends it and starts it again, with one more database.
+    pub fn serve_also(&mut self, database: &str, group: &Group) {
+        self.server.arguments.push(format!("--database={},{database}", self.server.database));
+        self.kill_and_start_again(group);
     }
 
     /// What it logged.
