@@ -16,6 +16,8 @@ mod skip;
 
 pub use daemon::{Daemon, Scope, verifier};
 pub use odoo::{Odoo, Start};
+pub use daemon::{Daemon, Scope};
+pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
