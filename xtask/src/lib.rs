@@ -1,6 +1,7 @@
 //! What `cargo xtask` and the tests share: the set-up of the machine, a real Odoo, and how the daemon is confined.
 
 pub mod account;
+pub mod addon;
 pub mod background;
 pub mod cgroup;
 pub mod ebpf;
