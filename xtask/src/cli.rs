@@ -85,6 +85,8 @@ enum Addon {
     },
     /// Look at each tree for what its series would refuse
     Check,
+    /// Let Odoo export what can be translated, and take it over into the translations
+    Translate,
 }
 
 #[derive(Subcommand)]
@@ -174,6 +176,10 @@ impl Addon {
             Addon::Dist { folder } => ("dist", Some(folder)),
             Addon::Write { folder } => ("write", Some(folder)),
             Addon::Check => ("check", None),
+            Addon::Translate => {
+                addon::translate(&Installation::find()?, &checkout)?;
+                return Ok(ExitCode::SUCCESS);
+            }
         };
         let folder = folder.map(|folder| folder.unwrap_or_else(|| checkout.join("target/addon")));
         addon::series(&checkout, task, folder.as_deref()).map(|()| ExitCode::SUCCESS)
