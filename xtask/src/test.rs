@@ -49,6 +49,9 @@ fn prepare(tally: &mut Tally) -> bool {
     if let Err(error) = setup::setup() {
         say("test", &format!("Odoo cannot be set up, so tests with it are skipped: {error:#}"));
     }
+    if let Err(error) = setup::browser() {
+        say("test", &format!("tests in a browser are skipped: {error:#}"));
+    }
     match programs::auditor(Profile::Dev) {
         Ok(_) => true,
         Err(error) => {
