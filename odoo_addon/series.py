@@ -5,6 +5,7 @@
     python3 odoo_addon/series.py write FOLDER    FOLDER/17.0/…, FOLDER/18.0/…, FOLDER/19.0/…
     python3 odoo_addon/series.py dist FOLDER     an archive for each series, and their SHA-256
     python3 odoo_addon/series.py check           looks at each tree for what its series would refuse
+    python3 odoo_addon/series.py readme          writes the addon's README.rst out of its fragments
 
 Python, JavaScript, styles and templates are the same bytes in all three. What differs is what Odoo
 itself renamed, in data files alone: each step below is one such renaming. The standard library is
@@ -57,7 +58,9 @@ def tree(series, files=None):
     """The files for one series."""
     files = master() if files is None else files
     manifest = manifest_of(files)
-    data = {name for name in (*manifest['data'], *manifest.get('demo', ())) if name.endswith('.xml')}
+    data = {
+        name for name in (*manifest['data'], *manifest.get('demo', ())) if name.endswith('.xml')
+    }
     made = {}
     for name, content in files.items():
         if name == MANIFEST:
@@ -81,7 +84,9 @@ def _data(text, series):
 def _groups_without_privileges(text):
     """Until 18, a group stands in its category itself: 19 put a privilege between the two."""
     categories = {}
-    privilege = re.compile(r'\n[ \t]*<record id="([^"]+)" model="res\.groups\.privilege">(.*?)</record>', re.S)
+    privilege = re.compile(
+        r'\n[ \t]*<record id="([^"]+)" model="res\.groups\.privilege">(.*?)</record>', re.S
+    )
 
     def taken_out(match):
         category = re.search(r'<field name="category_id" ref="([^"]+)"/>', match[2])
@@ -171,26 +176,60 @@ def archive(path, name, files):
             file.writestr(entry, files[inner])
 
 
+# The fragments, in the order in which OCA has them, and what stands above each.
+FRAGMENTS = (
+    ('DESCRIPTION', None),
+    ('INSTALL', 'Installation'),
+    ('CONFIGURE', 'Configuration'),
+    ('USAGE', 'Usage'),
+    ('ROADMAP', 'Known issues'),
+    ('CONTRIBUTORS', 'Contributors'),
+)
+README = 'README.rst'
+
+
+def readme(files):
+    """What an addon says of itself, out of its fragments."""
+    manifest = manifest_of(files)
+    parts = [_titled(manifest['name'], '=')]
+    for name, title in FRAGMENTS:
+        fragment = files[f'readme/{name}.rst'].decode()
+        parts.append((_titled(title, '-') if title else '') + fragment)
+    return '\n'.join(parts)
+
+
+def _titled(title, line):
+    return f'{title}\n{line * len(title)}\n\n'
+
+
 def check():
     """The faults of all trees, a line for each."""
     import series_checks  # Beside this file: needed by nobody who only wants a tree.
 
     made = {one: tree(one) for one in SERIES}
     faults = [f'{one}: {fault}' for one in SERIES for fault in series_checks.faults(made[one], one)]
+    if made[MASTER].get(README) != readme(made[MASTER]).encode():
+        faults.append(f'{README} is not what its fragments say: write it anew (series.py readme)')
     return faults + list(series_checks.differences(made))
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     tasks = parser.add_subparsers(dest='task', required=True)
     for task in ('write', 'dist'):
         tasks.add_parser(task).add_argument('folder')
     tasks.add_parser('check')
+    tasks.add_parser('readme')
     chosen = parser.parse_args(arguments)
     if chosen.task == 'check':
         faults = check()
         print('\n'.join(faults) or f'{", ".join(SERIES)}: no fault')
         return 1 if faults else 0
+    if chosen.task == 'readme':
+        (source() / README).write_text(readme(master()))
+        return 0
     for path in {'write': write, 'dist': dist}[chosen.task](chosen.folder):
         print(path)
     return 0

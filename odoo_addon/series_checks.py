@@ -14,9 +14,34 @@ from xml.etree import ElementTree
 from series import MANIFEST, MASTER, SERIES, manifest_of
 
 # What is the same bytes in each series.
-SAME = ('.py', '.js', '.scss', '.css', '.csv', '.po', '.pot', '.sql', '.png', '.svg', '.html', '.md', '.rst')
+SAME = (
+    '.py',
+    '.js',
+    '.scss',
+    '.css',
+    '.csv',
+    '.po',
+    '.pot',
+    '.sql',
+    '.png',
+    '.svg',
+    '.html',
+    '.md',
+    '.rst',
+)
 # Nothing that a person cannot read before installing it.
-UNREADABLE = ('.so', '.pyd', '.dll', '.dylib', '.pyc', '.pyo', '.wasm', '.min.js', '.min.css', '.map')
+UNREADABLE = (
+    '.so',
+    '.pyd',
+    '.dll',
+    '.dylib',
+    '.pyc',
+    '.pyo',
+    '.wasm',
+    '.min.js',
+    '.min.css',
+    '.map',
+)
 LONGEST_LINE = 160
 
 # XML: names that Odoo itself has in every series.
@@ -80,9 +105,10 @@ MODULES = {
     'odoo.conf': 'odoo.tools.config',
     'odoo.modules.get_manifest': 'ir.module.module',
 }
+BOTH = 'write both, by hasattr(models, "Constraint")'
 KEYWORDS = {'group_operator', 'aggregator', 'captcha', 'save_session'}
 ROUTE_TYPES = ('json', 'jsonrpc')
-# Fields of records that were renamed, so that nobody names them: `groups=` on a menu item works in all.
+# Fields that were renamed, so that nobody names them: `groups=` on a menu item works in all.
 GROUP_FIELDS = ('groups_id', 'group_ids')
 
 
@@ -162,7 +188,8 @@ def _attribute(node):
         return
     of = ATTRIBUTES_OF.get(node.attr)
     if of is None or (isinstance(node.value, ast.Name) and node.value.id in of):
-        yield f'line {node.lineno}: .{node.attr} is not the same in every series: {ATTRIBUTES[node.attr]}'
+        instead = ATTRIBUTES[node.attr]
+        yield f'line {node.lineno}: .{node.attr} is not the same in every series: {instead}'
 
 
 def _class(node):
@@ -170,11 +197,13 @@ def _class(node):
         return
     for item in node.body:
         targets = getattr(item, 'targets', ())
-        if any(isinstance(target, ast.Name) and target.id == '_sql_constraints' for target in targets):
-            yield f'line {item.lineno}: _sql_constraints are ignored since 19: write both, by hasattr(models, "Constraint")'
+        if any(
+            isinstance(target, ast.Name) and target.id == '_sql_constraints' for target in targets
+        ):
+            yield f'line {item.lineno}: _sql_constraints are ignored since 19: {BOTH}'
         value = getattr(item, 'value', None)
         if isinstance(value, ast.Call) and ast.unparse(value.func) == 'models.Constraint':
-            yield f'line {item.lineno}: models.Constraint is not there before 19: write both, by hasattr(models, "Constraint")'
+            yield f'line {item.lineno}: models.Constraint is not there before 19: {BOTH}'
 
 
 def _call(node):
@@ -186,7 +215,7 @@ def _call(node):
             yield f'line {node.lineno}: {keyword.arg}= is not in every series'
         is_route = function.rpartition('.')[2] == 'route' and keyword.arg == 'type'
         if is_route and getattr(keyword.value, 'value', None) in ROUTE_TYPES:
-            yield f'line {node.lineno}: routes are "json" until 18 and "jsonrpc" since: a constant by the version'
+            yield f'line {node.lineno}: "json" until 18, "jsonrpc" since: a constant by the version'
     if function.endswith('env._'):
         yield f'line {node.lineno}: env._ is not there in 17: from odoo import _'
 
@@ -230,7 +259,9 @@ def _data_files(files, series):
             continue
         root = ElementTree.fromstring(files[name])
         yield from (f'{name}: {fault}' for fault in data(root, series))
-        own.update(it.get('id') for it in root.iter() if it.tag in ('record', 'menuitem', 'template'))
+        own.update(
+            it.get('id') for it in root.iter() if it.tag in ('record', 'menuitem', 'template')
+        )
         used += [(name, reference) for reference in _references(root)]
     own |= {f'model_{model.replace(".", "_")}' for model in _models(files)}
     module = manifest_module(files)
@@ -275,7 +306,9 @@ def _record(model, named, series):
         yield 'there are no privileges before 19'
     if model == 'res.groups':
         refused = ('category_id', 'users') if has_privileges else ('privilege_id', 'user_ids')
-        yield from (f'{name} is not a field of groups in {series}' for name in refused if name in named)
+        yield from (
+            f'{name} is not a field of groups in {series}' for name in refused if name in named
+        )
     if model == 'ir.cron':
         if series == '17.0' and getattr(named.get('numbercall'), 'text', None) != '-1':
             yield 'in 17 a cron without numbercall -1 runs once'
@@ -325,7 +358,7 @@ SPELLED = {
 
 
 def _own_name(files):
-    """The code spells its own technical name once: one that is renamed by hand is renamed wrongly."""
+    """The code spells its own technical name once: one place cannot be forgotten."""
     module = manifest_module(files)
     for name, content in files.items():
         if not name.endswith(('.py', '.js', '.xml', '.scss', '.csv', '.sql')):

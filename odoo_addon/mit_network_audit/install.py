@@ -12,9 +12,10 @@ import os
 import sys
 
 import odoo.http
-from odoo.addons.base.models import ir_cron
 from odoo.tools import config
 from odoo.tools.misc import Callbacks
+
+from odoo.addons.base.models import ir_cron
 
 from .core import calls, carry, frames, hints, hook, layers
 from .core.origin import CRON, CURRENT, Host, Origin

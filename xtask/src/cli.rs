@@ -49,8 +49,10 @@ enum Task {
     },
     /// All that has to pass: formatting, lints, tidiness, tests
     Ci,
-    /// One door for each dependency, small files, clean text
+    /// One door for each dependency, small files, clean text, and what linters of the addon and of deploy/ say
     Tidy,
+    /// Write everything as its formatter has it: Rust, Python, JavaScript
+    Format,
     /// Write the goldens anew and show what changed
     Vectors,
     /// Measure what it costs, and print the tables
@@ -154,6 +156,7 @@ impl Arguments {
                 check::everything()?;
                 Ok(exit(test::run(None)?.is_good()))
             }
+            Task::Format => check::format().map(|()| ExitCode::SUCCESS),
             Task::Tidy => check::tidiness().map(|()| ExitCode::SUCCESS),
             Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
             Task::Bench { table, arguments } => bench::run(table.as_deref(), &arguments).map(|()| ExitCode::SUCCESS),

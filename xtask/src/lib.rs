@@ -5,6 +5,7 @@ pub mod addon;
 pub mod background;
 pub mod cgroup;
 pub mod ebpf;
+pub mod lint;
 pub mod odoo;
 pub mod packages;
 pub mod paths;

@@ -14,7 +14,6 @@ from . import calls, hints, redaction
 from .origin import Host
 from .recorder import Recorder
 
-
 # Raised by ourselves: a hook that was silenced does not answer.
 ALIVE = 'network_audit.alive'
 
@@ -98,8 +97,8 @@ def hooking(recorder):
         except Exception:  # whatever it is, the caller's call goes on
             try:
                 failed()
-            except Exception:  # at the recursion limit even this fails
-                pass
+            except Exception:  # pylint: disable=except-pass
+                pass  # at the recursion limit even this fails
 
     return hook
 

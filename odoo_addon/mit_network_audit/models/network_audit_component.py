@@ -80,7 +80,7 @@ class NetworkAuditComponent(models.TransientModel):
         }
 
     def action_ask(self):
-        """Asks for what is new: a list that was exported and imported again has the rest as well."""
+        """Asks for what is new: a list that was exported and comes in again has the rest too."""
         known = self.search([('create_uid', '=', self.env.uid), ('state', '!=', 'draft')])
         held = [row._request() for row in known]
         twice = self.filtered(lambda row: row.state == 'draft' and row._request() in held)
