@@ -352,7 +352,7 @@ def manifest_module(files):
 # Where Odoo wants the name itself: neither a variable nor a relative path is possible there.
 SPELLED = {
     MANIFEST: 4,  # patterns of assets
-    'views/network_audit_menus.xml': 1,  # the icon
+    'views/network_audit_menus.xml': 2,  # the icon, and where the handbook is served
     'views/res_config_settings_views.xml': 2,  # the block's name, and the context that opens it
 }
 

@@ -44,6 +44,11 @@ fn the_daemonset_is_what_kubernetes_expects() {
 }
 
 #[test]
+fn the_handbooks_pages_are_what_its_texts_say() {
+    check(Linter::Handbook);
+}
+
+#[test]
 fn the_compose_file_is_what_its_specification_says() {
     check(Linter::Compose);
 }

