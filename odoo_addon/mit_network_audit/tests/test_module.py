@@ -3,6 +3,7 @@ import re
 
 from lxml import html
 
+from odoo.exceptions import UserError
 from odoo.tests import TransactionCase, tagged
 from odoo.tools.misc import file_open, file_path
 
@@ -61,3 +62,14 @@ class TestModule(TransactionCase):
         self.assertGreater(len(pages), 10)
         for page in pages:
             self.assertTrue(file_path(path.replace('index.html', page)))
+
+    def test_it_speaks_german(self):
+        self.env['res.lang']._activate_lang('de_DE')
+        self.env['ir.module.module']._load_module_terms([OWN], ['de_DE'])
+        german = self.env(context={'lang': 'de_DE'})
+        self.assertEqual(german.ref(f'{OWN}.menu_records').name, 'Prüfprotokoll')
+        fields = german['network.audit.record'].fields_get(['module', 'category'])
+        self.assertEqual(fields['module']['string'], 'Modul')
+        self.assertIn(('watched', 'Beobachtet'), fields['category']['selection'])
+        with self.assertRaisesRegex(UserError, 'nur angefügt'):
+            german['network.audit.record'].create({})
