@@ -80,6 +80,8 @@ impl Linter {
     pub fn write(self, checkout: &Path) -> Result<()> {
         let mut arguments = self.arguments();
         let writes: &[&str] = match self {
+            // Of the faults, imports are put in order: that is about how something is written.
+            Self::Ruff => &["check", "--select", "I", "--fix"],
             Self::RuffFormat => &[],
             Self::Prettier => &["--write"],
             Self::Handbook => &["write"],
