@@ -97,8 +97,8 @@ def hooking(recorder):
         except Exception:  # whatever it is, the caller's call goes on
             try:
                 failed()
-            except Exception:  # pylint: disable=except-pass
-                pass  # at the recursion limit even this fails
+            except Exception:  # at the recursion limit even this fails
+                pass
 
     return hook
 
