@@ -9,6 +9,7 @@ use auditor_common::merkle::Hash;
 use auditor_common::record::Row;
 use redb::ReadableDatabase as _;
 
+use super::disk::Disk;
 use super::schema::{ROWS, segment_path};
 use super::snapshot::Snapshot;
 use super::{Store, StoreError, read, retain, segment};
@@ -47,9 +48,9 @@ impl Store {
         self.recheck.run(&self.shared.folder, self.durable, u64::MAX)?;
         let number = self.keys.number + 1;
         let path = KeyPaths::new(&self.state).epoch(self.keys.origin.incarnation(), number);
-        key::erase(&path)?;
+        key::erase(&*self.disk, &path)?;
         let key = Signer::generate(&self.keys.origin.epoch_name(number))?;
-        key.save(&path)?;
+        key.save(&*self.disk, &path)?;
         let rotate = Rotate { epoch: number, key: *key.verifier().public(), reason: reason.to_owned() };
         self.append(&Body::Rotate(rotate), now)?;
         Ok(NextEpoch { number, key })
@@ -59,8 +60,8 @@ impl Store {
     pub(super) fn begin_epoch(&mut self, next: NextEpoch, note: &str, now: Now) -> Result<(), StoreError> {
         let paths = KeyPaths::new(&self.state);
         let incarnation = self.keys.origin.incarnation();
-        keep_note(&paths.epochs(incarnation), note)?;
-        key::erase(&paths.epoch(incarnation, self.keys.number))?;
+        keep_note(&*self.disk, &paths.epochs(incarnation), note)?;
+        key::erase(&*self.disk, &paths.epoch(incarnation, self.keys.number))?;
         self.keys.epoch = next.key;
         self.keys.number = next.number;
         self.chain.begin_epoch(next.number);
@@ -75,10 +76,10 @@ impl Store {
 }
 
 /// Adds a note to the file of notes, which is there whole at every moment.
-pub(super) fn keep_note(path: &Path, note: &str) -> Result<(), StoreError> {
+pub(super) fn keep_note(disk: &dyn Disk, path: &Path, note: &str) -> Result<(), StoreError> {
     let mut notes = key::read_small(path, 64 << 20)?;
     notes.extend_from_slice(note.as_bytes());
-    Ok(key::publish(path, &notes)?)
+    Ok(key::publish(disk, path, &notes)?)
 }
 
 fn missing(folder: &Path, seq: u64) -> StoreError {

@@ -50,17 +50,18 @@ pub(super) struct End {
 impl Store {
     /// Opens the state folder, and makes what is not there. See the head of this file for what is gone through.
     pub fn open(state: &Path, options: &OpenOptions) -> Result<(Self, Opened), StoreError> {
-        key::create_folder(state)?;
-        let mut head = Head::open(&state.join("head"))?;
+        let disk = &*options.disk;
+        key::create_folder(disk, state)?;
+        let mut head = Head::open(disk, &state.join("head"))?;
         let reserve = state.join("reserve");
         reserve::hold(&reserve, options.limits.reserve_bytes)?;
         let created = !KeyPaths::new(state).node().exists();
         if created {
-            key::init(state, &options.node, None, options.now.wall_ns)?;
+            key::init(disk, state, &options.node, None, options.now.wall_ns)?;
         }
         let node = Node::load(state)?;
-        let incarnation = newest_ledger(state, &node, &head)?;
-        let (ledger, recovered) = match take_up(&*options.disk, state, &node, incarnation, head.state()) {
+        let incarnation = newest_ledger(disk, state, &node, &head)?;
+        let (ledger, recovered) = match take_up(disk, state, &node, incarnation, head.state()) {
             Ok(Some(ledger)) => (ledger, None),
             Ok(None) => (begin(state, &node, incarnation, None, options, &mut head)?, None),
             Err(TakeUp::Refused(error)) => return Err(error),
@@ -72,7 +73,7 @@ impl Store {
         let Ledger { keys, mut end, streams, recheck } = ledger;
         if let (Some(checkpoint), false) = (&end.checkpoint, matches_head(&end, head.state())) {
             // The crash was between commit and head file.
-            head.write(&*options.disk, checkpoint)?;
+            head.write(disk, checkpoint)?;
         }
         // A ledger that has just begun is in its first run already.
         if let Some(last) = end.last {
@@ -174,7 +175,7 @@ struct Ledger {
 
 /// The newest ledger that has a checkpoint. Folders of ledgers that never came to have one are cleared: the crash was
 /// before their first seal, and nobody was told of what they hold.
-fn newest_ledger(state: &Path, node: &Node, head: &Head) -> Result<u32, StoreError> {
+fn newest_ledger(disk: &dyn Disk, state: &Path, node: &Node, head: &Head) -> Result<u32, StoreError> {
     let io = |source| StoreError::Io { doing: "list", path: state.to_owned(), source };
     let mut newest = 1;
     for entry in fs::read_dir(state).map_err(io)? {
@@ -192,9 +193,9 @@ fn newest_ledger(state: &Path, node: &Node, head: &Head) -> Result<u32, StoreErr
         let folder = ledger_folder(state, newest);
         let cleared = |source| StoreError::Io { doing: "clear", path: folder.clone(), source };
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(cleared)?;
+            disk.remove_folder(&folder).map_err(cleared)?;
         }
-        key::erase(&KeyPaths::new(state).epoch(newest, 0))?;
+        key::erase(disk, &KeyPaths::new(state).epoch(newest, 0))?;
         newest -= 1;
     }
     Ok(newest.max(released))
@@ -270,7 +271,7 @@ fn take_up(
     };
     let streams = load_streams(&end.db, &segment_path(&folder, first))?;
     let mut end = end;
-    let keys = load_keys(state, node, &origin, log, &notes, &mut end.chain)?;
+    let keys = load_keys(disk, state, node, &origin, log, &notes, &mut end.chain)?;
     Ok(Some(Ledger { keys, end, streams, recheck }))
 }
 
@@ -449,6 +450,7 @@ fn current(notes: &[SignedEpoch], size: u64) -> Option<&SignedEpoch> {
 /// The keys to go on with. Where a crash came between a seal and what follows it, that is done now: the newest note is
 /// kept, and keys that sign no more, or whose note never became durable, are erased.
 fn load_keys(
+    disk: &dyn Disk,
     state: &Path,
     node: &Node,
     origin: &Origin,
@@ -469,12 +471,12 @@ fn load_keys(
     }
     let kept = key::read_epochs(state, incarnation)?;
     for note in notes.iter().filter(|note| !kept.contains(note)) {
-        keep_note(&paths.epochs(incarnation), &note.to_string())?;
+        keep_note(disk, &paths.epochs(incarnation), &note.to_string())?;
     }
     for other in epoch_keys(state, incarnation)?.into_iter().filter(|other| *other != number) {
-        key::erase(&paths.epoch(incarnation, other))?;
+        key::erase(disk, &paths.epoch(incarnation, other))?;
     }
-    erase_before(state, incarnation)?;
+    erase_before(disk, state, incarnation)?;
     chain.begin_epoch(number);
     Ok(Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number })
 }
@@ -502,11 +504,12 @@ fn begin(
     options: &OpenOptions,
     head: &mut Head,
 ) -> Result<Ledger, StoreError> {
+    let disk = &*options.disk;
     let origin = node.origin(incarnation)?;
     let log = node.log_for(&origin)?;
     let folder = ledger_folder(state, incarnation);
     if recover.is_some() {
-        begin_keys(state, node, &origin, &log, options.now)?;
+        begin_keys(disk, state, node, &origin, &log, options.now)?;
     }
     let key = Signer::load(&KeyPaths::new(state).epoch(incarnation, 0))?;
     let log_tag = origin.tag(node.root.public());
@@ -530,7 +533,7 @@ fn begin(
     let keys = Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number: 0 };
     let checkpoint = super::seal::sign(&keys, &chain);
     let start = Edge::genesis(&log_tag);
-    let db = segment::create(&*options.disk, &folder, &origin, &start, |db, path| {
+    let db = segment::create(disk, &folder, &origin, &start, |db, path| {
         let batch = super::append::Batch {
             links: &links,
             checkpoint: Some(&checkpoint),
@@ -540,8 +543,8 @@ fn begin(
         };
         super::append::write(db, path, &batch)
     })?;
-    head.write(&*options.disk, &checkpoint)?;
-    erase_before(state, incarnation)?;
+    head.write(disk, &checkpoint)?;
+    erase_before(disk, state, incarnation)?;
     let end = End {
         db,
         first: 0,
@@ -556,13 +559,20 @@ fn begin(
 }
 
 /// The key of epoch 0 of a later ledger: its note is signed by the newest epoch key that has survived, and by the log's.
-fn begin_keys(state: &Path, node: &Node, origin: &Origin, log: &Signer, now: Now) -> Result<(), StoreError> {
+fn begin_keys(
+    disk: &dyn Disk,
+    state: &Path,
+    node: &Node,
+    origin: &Origin,
+    log: &Signer,
+    now: Now,
+) -> Result<(), StoreError> {
     let paths = KeyPaths::new(state);
     let before = newest_epoch_key(state, node, origin.incarnation() - 1)?;
-    key::create_folder(&ledger_folder(state, origin.incarnation()))?;
-    key::erase(&paths.epoch(origin.incarnation(), 0))?;
+    key::create_folder(disk, &ledger_folder(state, origin.incarnation()))?;
+    key::erase(disk, &paths.epoch(origin.incarnation(), 0))?;
     let key = Signer::generate(&origin.epoch_name(0))?;
-    key.save(&paths.epoch(origin.incarnation(), 0))?;
+    key.save(disk, &paths.epoch(origin.incarnation(), 0))?;
     let note = EpochNote {
         origin: origin.clone(),
         epoch: 0,
@@ -571,15 +581,15 @@ fn begin_keys(state: &Path, node: &Node, origin: &Origin, log: &Signer, now: Now
         key: key.verifier().clone(),
         not_before: now.wall_ns / 1_000_000_000,
     };
-    key::publish(&paths.epochs(origin.incarnation()), key::sign_epoch(&note, &before, log).as_bytes())?;
+    key::publish(disk, &paths.epochs(origin.incarnation()), key::sign_epoch(&note, &before, log).as_bytes())?;
     Ok(())
 }
 
 /// Erases the keys of earlier ledgers: the newest of them has signed this one's first epoch, and signs no more.
-fn erase_before(state: &Path, incarnation: u32) -> Result<(), StoreError> {
+fn erase_before(disk: &dyn Disk, state: &Path, incarnation: u32) -> Result<(), StoreError> {
     for earlier in 1..incarnation {
         for epoch in epoch_keys(state, earlier)? {
-            key::erase(&KeyPaths::new(state).epoch(earlier, epoch))?;
+            key::erase(disk, &KeyPaths::new(state).epoch(earlier, epoch))?;
         }
     }
     Ok(())

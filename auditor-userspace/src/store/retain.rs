@@ -171,14 +171,14 @@ impl Store {
         for segment in gone {
             self.remove(segment.first)?;
         }
-        segment::sync_folder(&self.shared.folder)?;
+        segment::sync_folder(&*self.disk, &self.shared.folder)?;
         Ok(Some(removed))
     }
 
     fn remove(&mut self, first: u64) -> Result<(), StoreError> {
         self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&first);
         let path = segment_path(&self.shared.folder, first);
-        fs::remove_file(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
+        self.disk.remove(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
     }
 }
 

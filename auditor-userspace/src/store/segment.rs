@@ -48,9 +48,8 @@ pub(super) fn create(
     let path = segment_path(folder, start.range.size());
     let draft = path.with_extension("draft");
     let io = |doing| move |source| StoreError::Io { doing, path: folder.to_owned(), source };
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("clear")(error)),
-        _ => {}
+    if draft.exists() {
+        disk.remove(&draft).map_err(io("clear"))?;
     }
     let redb = |error: redb::Error| StoreError::of_redb(&path, error);
     let backend = Ordered::new(disk.segment(&draft, true).map_err(|error| redb(error.into()))?);
@@ -76,8 +75,8 @@ pub(super) fn create(
     };
     prepare().map_err(redb)?;
     fill(&db, &draft)?;
-    fs::rename(&draft, &path).map_err(io("add a segment to"))?;
-    sync_folder(folder)?;
+    disk.rename(&draft, &path).map_err(io("add a segment to"))?;
+    sync_folder(disk, folder)?;
     Ok(db)
 }
 
@@ -162,10 +161,6 @@ fn policy(value: &[u8]) -> Option<(u64, Policy)> {
 }
 
 /// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    fs::File::open(folder).and_then(|file| file.sync_all()).map_err(|source| StoreError::Io {
-        doing: "sync",
-        path: folder.to_owned(),
-        source,
-    })
+pub(super) fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
+    disk.sync_folder(folder).map_err(|source| StoreError::Io { doing: "sync", path: folder.to_owned(), source })
 }
