@@ -150,7 +150,7 @@ impl Signer {
 
 /// Makes a file's name durable.
 fn sync_folder(disk: &dyn Disk, path: &Path) -> Result<(), KeyError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     disk.sync_folder(folder).map_err(io_error("sync the folder of", path))
 }
 
@@ -292,9 +292,11 @@ fn malformed(path: &Path, error: &NoteError) -> KeyError {
     KeyError::Malformed { path: path.to_owned(), detail: error.to_string() }
 }
 
-/// Makes a folder that only its owner may enter, with its parents.
+/// Makes a folder that only its owner may enter, with its parents, durably.
 pub(crate) fn create_folder(disk: &dyn Disk, path: &Path) -> Result<(), KeyError> {
-    disk.create_folder(path).map_err(io_error("create the folder", path))
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    disk.create_folder(path).map_err(io_error("create the folder", path))?;
+    missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()).try_for_each(|new| sync_folder(disk, new))
 }
 
 /// The keys that a running daemon signs with.

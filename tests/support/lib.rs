@@ -8,6 +8,7 @@ pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
 mod odoo;
+pub mod power;
 mod puppet;
 mod rpc;
 mod scene;

@@ -85,6 +85,12 @@ impl Disk for Files {
 
 const PAGE: usize = 4096;
 
+/// The length that redb is to see. It refuses a file that ends within a page, which a power cut can leave behind where the
+/// file was about to grow: no commit refers to such a page.
+pub(super) fn whole_pages(len: u64) -> u64 {
+    len.next_multiple_of(PAGE as u64)
+}
+
 /// redb's backend with one thing added: the first page, which says where the newest commit is, is handed on last, just
 /// before each sync. A reader that finds a commit in the file so finds all of its pages there as well.
 ///

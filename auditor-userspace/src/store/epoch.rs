@@ -1,18 +1,18 @@
 //! Epochs: each key signs for an hour, names the next, and is erased. Before it signs for the last time, what the disk has
 //! of its epoch is read again and hashed again: a bit that flipped on the way there is found while it can be named.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use auditor_common::body::{Body, Rotate};
 use auditor_common::epoch::EpochNote;
 use auditor_common::merkle::Hash;
 use auditor_common::record::Row;
-use redb::ReadableDatabase as _;
+use redb::ReadTransaction;
 
 use super::disk::Disk;
 use super::schema::{ROWS, segment_path};
-use super::snapshot::Snapshot;
-use super::{Store, StoreError, read, retain, segment};
+use super::snapshot::{Torn, in_one_state};
+use super::{Store, StoreError, retain, segment};
 use crate::chain::{Chain, Now};
 use crate::key::{self, KeyPaths, Keys, Signer};
 
@@ -106,8 +106,15 @@ impl Recheck {
         }
         let mut recheck = Self::new(next, genesis);
         if !recheck.skip_removed(folder)? {
-            let before = read::Reader::on_files(folder).get(next - 1)?;
-            recheck.prev = before.map(|record| record.leaf).ok_or_else(|| missing(folder, next - 1))?;
+            let before = next.saturating_sub(1);
+            let (path, torn, _) = place(folder, before)?;
+            recheck.prev = in_one_state(&path, CACHE, torn, |txn| {
+                let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(&path, error))?;
+                let row = table.get(before).map_err(|error| StoreError::of_redb(&path, error))?;
+                let row = row.as_ref().and_then(|row| Row::parse(row.value()).ok().map(|row| row.leaf()));
+                row.ok_or_else(|| missing(folder, before))
+            })?
+            .0;
         }
         Ok(recheck)
     }
@@ -118,7 +125,7 @@ impl Recheck {
         if self.next > first {
             return Ok(false);
         }
-        let start = retain::start(&segment_path(folder, first))?;
+        let start = retain::start(&segment_path(folder, first), Torn::No)?;
         (self.next, self.prev) = (first, start.prev);
         Ok(true)
     }
@@ -128,12 +135,9 @@ impl Recheck {
         self.skip_removed(folder)?;
         let until = until.min(self.next.saturating_add(limit));
         while self.next < until {
-            let firsts = segment::list(folder)?;
-            let at = firsts.partition_point(|first| *first <= self.next).saturating_sub(1);
-            let first = *firsts.get(at).ok_or_else(|| missing(folder, self.next))?;
-            let end = firsts.get(at + 1).map_or(until, |next| (*next).min(until));
-            let path = segment_path(folder, first);
-            read::unharmed(&path, || self.run_in(&path, end))?;
+            let (path, torn, end) = place(folder, self.next)?;
+            let end = end.min(until);
+            *self = in_one_state(&path, CACHE, torn, |txn| self.after_rows(txn, &path, end))?.0;
             if self.next < end {
                 return Err(missing(folder, self.next));
             }
@@ -141,10 +145,8 @@ impl Recheck {
         Ok(())
     }
 
-    fn run_in(&mut self, path: &Path, until: u64) -> Result<(), StoreError> {
+    fn after_rows(mut self, txn: &ReadTransaction, path: &Path, until: u64) -> Result<Self, StoreError> {
         let redb = |error: redb::Error| StoreError::of_redb(path, error);
-        let db = Snapshot::take(path)?.open(CACHE)?;
-        let txn = db.begin_read().map_err(|error| redb(error.into()))?;
         let table = txn.open_table(ROWS).map_err(|error| redb(error.into()))?;
         for row in table.range(self.next..until).map_err(|error| redb(error.into()))? {
             let (key, bytes) = row.map_err(|error| redb(error.into()))?;
@@ -159,6 +161,16 @@ impl Recheck {
             self.prev = row.leaf();
             self.next += 1;
         }
-        Ok(())
+        Ok(self)
     }
+}
+
+/// The segment that a record is in, and where the next one begins. The newest one is written by this process; what closed
+/// the others may have been cut short.
+fn place(folder: &Path, seq: u64) -> Result<(PathBuf, Torn, u64), StoreError> {
+    let firsts = segment::list(folder)?;
+    let after = firsts.partition_point(|first| *first <= seq);
+    let first = after.checked_sub(1).map(|at| firsts[at]).ok_or_else(|| missing(folder, seq))?;
+    let torn = if after == firsts.len() { Torn::No } else { Torn::Maybe };
+    Ok((segment_path(folder, first), torn, firsts.get(after).copied().unwrap_or(u64::MAX)))
 }

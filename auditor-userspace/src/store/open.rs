@@ -30,6 +30,7 @@ use super::epoch::{Recheck, keep_note};
 use super::head::{Head, HeadState};
 use super::read::{Active, Shared, newest_checkpoint};
 use super::schema::{CHECKPOINTS, EPOCHS, ROWS, STREAMS, ledger_folder, segment_path};
+use super::snapshot::{Torn, in_one_state};
 use super::stream::Streams;
 use super::{CheckpointInfo, Limits, OpenOptions, Opened, PreviousRun, SealInput, Store, StoreError, reserve, segment};
 use crate::chain::{Chain, Edge, Now};
@@ -334,8 +335,7 @@ fn root_at(folder: &Path, end: &End, size: u64) -> Option<merkle::Hash> {
     }
     let firsts = segment::list(folder).ok()?;
     let first = firsts.iter().rev().find(|first| **first < size)?;
-    let db = super::snapshot::Snapshot::take(&segment_path(folder, *first)).ok()?.open(1 << 20).ok()?;
-    find(&db.begin_read().ok()?)
+    in_one_state(&segment_path(folder, *first), 1 << 20, Torn::Maybe, |txn| Ok(find(txn))).ok()?.0
 }
 
 fn recover_body(origin: &Origin, found: Option<(u64, merkle::Hash)>, head: &HeadState, cause: String) -> Recover {
@@ -415,8 +415,7 @@ pub(super) fn load_end(
 fn checkpoint_before(folder: &Path, first: u64) -> Result<Option<SignedCheckpoint>, StoreError> {
     let Some(before) = segment::list(folder)?.into_iter().rev().find(|other| *other < first) else { return Ok(None) };
     let path = segment_path(folder, before);
-    let db = super::snapshot::Snapshot::take(&path)?.open(1 << 20)?;
-    newest_checkpoint(&db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?, &path)
+    in_one_state(&path, 1 << 20, Torn::Maybe, |txn| newest_checkpoint(txn, &path)).map(|(checkpoint, _)| checkpoint)
 }
 
 /// The last entry, and how the last run ended: the newest record that is no SEAL says it.

@@ -9,7 +9,7 @@ use auditor_common::record::EntryType;
 use redb::{Database, ReadableDatabase as _, TableError};
 
 use super::StoreError;
-use super::disk::{Disk, Ordered};
+use super::disk::{Disk, Ordered, whole_pages};
 use super::schema::{
     CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START, ROWS,
     STORE_SCHEMA, STREAMS, TILES, parse_segment_name, segment_path,
@@ -101,8 +101,12 @@ pub(super) fn open(disk: &dyn Disk, folder: &Path, first: u64) -> Result<Databas
     let path = segment_path(folder, first);
     let backend = disk.segment(&path, false).map_err(|error| StoreError::of_redb(&path, error))?;
     // To redb an empty file is one to begin in; to us it is one that lost everything.
-    if backend.len().map_err(|error| StoreError::of_redb(&path, error))? == 0 {
+    let len = backend.len().map_err(|error| StoreError::of_redb(&path, error))?;
+    if len == 0 {
         return Err(StoreError::Corrupt { path, detail: "it is empty".to_owned() });
+    }
+    if len != whole_pages(len) {
+        backend.set_len(whole_pages(len)).map_err(|error| StoreError::of_redb(&path, error))?;
     }
     Database::builder()
         .set_cache_size(CACHE)

@@ -11,7 +11,7 @@ use super::{Progress, VerifyError};
 use crate::chain::Edge;
 use crate::key;
 use crate::store::schema::{CHECKPOINTS, EPOCHS, META, META_SCHEMA, META_START, ROWS, STORE_SCHEMA, segment_path};
-use crate::store::snapshot::Snapshot;
+use crate::store::snapshot::{Snapshot, Torn, in_one_state, unharmed};
 use crate::store::{StoreError, list_segments};
 
 /// Memory for pages: what is read once need not be kept.
@@ -35,19 +35,17 @@ pub(super) fn epochs(
     for first in list_segments(folder).map_err(|error| unknown(error.to_string()))? {
         let path = segment_path(folder, first);
         progress(Progress::Segment { path: path.clone(), first });
-        let found = Snapshot::take(&path).and_then(|snapshot| in_segment(&snapshot, &path));
-        notes.extend(found.map_err(|error| unreadable(&path, &error))?);
+        let found = in_one_state(&path, CACHE, Torn::Maybe, |txn| self::notes(txn, &path));
+        notes.extend(found.map_err(|error| unreadable(&path, &error))?.0);
     }
     notes.sort_by_key(|note| note.epoch.epoch);
     notes.dedup();
     Ok(notes)
 }
 
-fn in_segment(snapshot: &Snapshot, path: &Path) -> Result<Vec<SignedEpoch>, StoreError> {
-    let db = snapshot.open(CACHE)?;
-    let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
+fn notes(txn: &ReadTransaction, path: &Path) -> Result<Vec<SignedEpoch>, StoreError> {
     let mut notes = Vec::new();
-    let Some(table) = table(&txn, path, EPOCHS)? else { return Ok(notes) };
+    let Some(table) = table(txn, path, EPOCHS)? else { return Ok(notes) };
     for note in table.iter().map_err(|error| StoreError::of_redb(path, error))? {
         let (_, bytes) = note.map_err(|error| StoreError::of_redb(path, error))?;
         let note = SignedEpoch::parse(bytes.value());
@@ -134,21 +132,19 @@ fn start(path: &Path, first: u64) -> Result<Start, Stop> {
     if first == 0 {
         return Ok(Start::genesis());
     }
-    let read = || {
-        let db = Snapshot::take(path)?.open(CACHE)?;
-        let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
+    let read = |txn: &ReadTransaction| {
         let corrupt =
             || StoreError::Corrupt { path: path.to_owned(), detail: "it does not say where it begins".to_owned() };
-        let meta = table(&txn, path, META)?.ok_or_else(corrupt)?;
+        let meta = table(txn, path, META)?.ok_or_else(corrupt)?;
         let start = meta.get(META_START).map_err(|error| StoreError::of_redb(path, error))?;
         let edge = start.and_then(|start| Edge::parse(start.value())).ok_or_else(corrupt)?;
         if edge.range.size() == first { Ok(Start { range: edge.range, streams: edge.streams }) } else { Err(corrupt()) }
     };
-    read().map_err(|error| Stop::of(path, error))
+    in_one_state(path, CACHE, Torn::Maybe, read).map(|(start, _)| start).map_err(|error| Stop::of(path, error))
 }
 
-/// Reads one segment. The newest one may be written while it is read, or may have been left by a crash: then what does
-/// not fit is looked at again, in a newer state or in the last commit but one, before it is called anything.
+/// Reads one segment. It may be written while it is read, or may have been left by a crash: then what does not fit is
+/// looked at again, in a newer state, before it is called anything.
 fn segment(
     path: &Path,
     before: Verifier,
@@ -164,34 +160,19 @@ fn segment(
             Ok(verifier) => return Ok(verifier),
             Err(failed) => failed,
         };
-        if end.is_some() {
+        if snapshot.is_current() {
             return Err(failed);
         }
         // What was found in a state that the daemon has left behind meanwhile counts for nothing.
-        if !snapshot.is_current() {
-            std::thread::sleep(PAUSE * attempt);
-            continue;
-        }
-        // A commit that a power cut tore was not acknowledged: redb, when it opens such a file, goes back to the one
-        // before. If that one fits, and has all that was released, the daemon goes on from there, and so do we.
-        if !snapshot.is_unclean() {
-            return Err(failed);
-        }
-        let repaired = snapshot
-            .repaired(CACHE)
-            .map_err(|error| Stop::of(path, error))
-            .and_then(|db| read_state(&db, path, Box::new(before.clone()), end, progress).map_err(|it| it.stop));
-        match repaired {
-            Ok(verifier) => return Ok(verifier),
-            Err(_) if snapshot.is_current() => return Err(failed),
-            Err(_) => {}
-        }
+        std::thread::sleep(PAUSE * attempt);
     }
     let moving = VerifyError::Moving { path: path.to_owned() };
     Err(Failed { verifier: Box::new(before), stop: Stop::Io(moving) })
 }
 
-/// Reads one committed state of a segment.
+/// Reads one committed state of a segment. A commit that a power cut tore was not acknowledged: redb, when it opens such
+/// a file, goes back to the one before. If that one fits, and has all that was released, the daemon goes on from there,
+/// and so do we.
 fn state(
     snapshot: &Snapshot,
     path: &Path,
@@ -199,11 +180,17 @@ fn state(
     end: Option<u64>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
-    let verifier = Box::new(verifier);
-    match snapshot.open(CACHE) {
-        Ok(db) => read_state(&db, path, verifier, end, progress),
-        Err(error) => Err(Failed { verifier, stop: Stop::of(path, error) }),
-    }
+    let kept = Box::new(verifier.clone());
+    let read = || {
+        let verifier = Box::new(verifier);
+        let outcome = if snapshot.is_unclean() {
+            snapshot.repaired(CACHE).map(|db| read_state(&db, path, verifier, end, progress))
+        } else {
+            snapshot.open(CACHE).map(|db| read_state(&db, path, verifier, end, progress))
+        };
+        outcome
+    };
+    unharmed(path, read).unwrap_or_else(|error| Err(Failed { verifier: kept, stop: Stop::of(path, error) }))
 }
 
 fn read_state(
