@@ -11,7 +11,7 @@ use auditor_common::merkle::Hash;
 use auditor_common::note::VerifierKey;
 use auditor_common::verify::exit;
 use auditor_tests::ledger::{Ledger, options, verify_here};
-use auditor_tests::power::{Fault, SimulatedDisk, Survives};
+use auditor_tests::power::{Fault, SimulatedDisk, Survives, folder};
 use auditor_userspace::store::{CheckpointInfo, HeadState, OpenOptions, Reader, StoreError, read_head};
 use auditor_userspace::verify::{Request, verify};
 use fastrand::Rng;
@@ -24,6 +24,8 @@ const CUTS: u64 = 10;
 #[derive(Clone, Copy)]
 struct Work {
     append: u32,
+    /// Flows that are appended at once, at most.
+    flows: u32,
     commit: u32,
     seal: u32,
     rotate: u32,
@@ -33,7 +35,7 @@ struct Work {
     life: usize,
 }
 
-const USUAL: Work = Work { append: 6, commit: 4, seal: 4, rotate: 1, retain: 0, export: 1, life: 500 };
+const USUAL: Work = Work { append: 6, flows: 20, commit: 4, seal: 4, rotate: 1, retain: 0, export: 1, life: 500 };
 
 /// What somebody outside knows: what was acknowledged, and what was released.
 #[derive(Default)]
@@ -69,7 +71,7 @@ fn live(
     witness.root = Some(ledger.opened.root.clone());
     assert_eq!(ledger.opened.recovered, None, "nothing that was signed is missing");
     note(&ledger, ledger.opened.checkpoint.clone(), witness)?;
-    for _ in 0..60 {
+    for _ in 0..40 {
         let wait = rng.u64(0..8);
         ledger.wait(wait);
         witness.second += wait;
@@ -80,7 +82,7 @@ fn live(
             it_does
         };
         if falls_on(work.append) {
-            for _ in 0..rng.u32(1..60) {
+            for _ in 0..rng.u32(1..work.flows) {
                 ledger.flow()?;
             }
         } else if falls_on(work.commit) {
@@ -173,7 +175,7 @@ fn examine(state: &Path, witness: &Witness, what: &str) {
 /// Histories with these seeds.
 fn check(seeds: std::ops::Range<u64>, work: Work) {
     for seed in seeds {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = folder();
         let mut rng = Rng::with_seed(seed);
         let mut witness = Witness::default();
         let mut here = dir.path().join("0");
@@ -184,13 +186,14 @@ fn check(seeds: std::ops::Range<u64>, work: Work) {
             disk.fail(rng.usize(..work.life), Fault::Cut);
             let ended = live(&disk, &here.join("state"), work, &mut rng, &mut witness);
             assert!(ended.is_ok() || disk.has_failed(), "{what}: {}", ended.unwrap_err());
-            here = dir.path().join(cut.to_string());
+            let before = std::mem::replace(&mut here, dir.path().join(cut.to_string()));
             let survives = match rng.u8(..8) {
                 0 => Survives::Nothing,
                 1 => Survives::Everything,
                 _ => Survives::Some(rng.fork()),
             };
             disk.after_a_cut(&here, survives);
+            std::fs::remove_dir_all(before).unwrap();
             examine(&here.join("state"), &witness, &what);
         }
         let disk = SimulatedDisk::over(&here);
@@ -214,7 +217,7 @@ fn keys_that_change_while_the_power_goes() {
 
 #[test]
 fn segments_that_are_removed_while_the_power_goes() {
-    check(200..214, Work { append: 12, retain: 5, life: 1500, ..USUAL });
+    check(200..214, Work { append: 12, flows: 60, retain: 5, life: 1500, ..USUAL });
 }
 
 #[test]

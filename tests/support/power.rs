@@ -16,9 +16,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use auditor_userspace::store::disk::{Disk, Files};
 use fastrand::Rng;
 use redb::{BackendError, StorageBackend};
+use tempfile::TempDir;
 
 /// What a disk writes whole, or not at all.
 const SECTOR: usize = 512;
+
+/// A temporary folder in memory, where there is such: what is simulated here needs no disk below it.
+pub fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary folder")
+}
 
 /// What of the writes that no sync has covered is there after a power cut.
 #[derive(Clone, Debug)]

@@ -447,7 +447,8 @@ impl Verifier {
             return Err(Finding::integrity(seq, format!("record {seq}: the note of epoch {missing} is missing")));
         }
         if note.start == seq && seq > self.start {
-            let announced = self.rotate == Some((note.epoch, *note.key.public()));
+            // ROTATE stands before the SEAL: before the first row, if that is the SEAL.
+            let announced = seq == self.start + 1 || self.rotate == Some((note.epoch, *note.key.public()));
             if !announced || !self.ended {
                 let sentence =
                     format!("record {seq}: epoch {} begins without the ROTATE and the seal before it", note.epoch);

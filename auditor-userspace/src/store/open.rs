@@ -398,7 +398,7 @@ pub(super) fn load_end(
             return Err(corrupt(format!("record {} does not follow in its stream", seq.value())));
         }
     }
-    let (last, previous) = how_it_ended(&table, &path)?;
+    let (last, previous) = how_it_ended(&txn, folder, first)?;
     if let Some(entry) = last {
         chain.begin_epoch(entry.epoch);
     }
@@ -418,12 +418,40 @@ fn checkpoint_before(folder: &Path, first: u64) -> Result<Option<SignedCheckpoin
     in_one_state(&path, 1 << 20, Torn::Maybe, |txn| newest_checkpoint(txn, &path)).map(|(checkpoint, _)| checkpoint)
 }
 
-/// The last entry, and how the last run ended: the newest record that is no SEAL says it.
+/// The last entry, and how the last run ended: the newest record that is no SEAL says it. A segment that has just begun
+/// may have neither: then they are in the one before.
 fn how_it_ended(
-    table: &redb::ReadOnlyTable<u64, &[u8]>,
-    path: &Path,
+    txn: &redb::ReadTransaction,
+    folder: &Path,
+    first: u64,
 ) -> Result<(Option<Entry>, PreviousRun), StoreError> {
     let mut last = None;
+    let mut previous = ending(txn, &segment_path(folder, first), &mut last)?;
+    for before in segment::list(folder)?.into_iter().rev().filter(|before| *before < first) {
+        if previous.is_some() {
+            break;
+        }
+        let path = segment_path(folder, before);
+        // What is in both is the same in both.
+        let (found, _) = in_one_state(&path, 1 << 20, Torn::Maybe, |txn| {
+            let mut last = last;
+            ending(txn, &path, &mut last).map(|previous| (last, previous))
+        })?;
+        (last, previous) = found;
+    }
+    // Nothing but seals is left: the run was going on.
+    let interrupted = || last.map(|entry| PreviousRun::Interrupted { last_wall_ns: entry.wall_ns });
+    let previous = previous.or_else(interrupted).unwrap_or(PreviousRun::None);
+    Ok((last, previous))
+}
+
+/// How the last run ended, if this segment says it; and the last entry, if it is not known yet.
+fn ending(
+    txn: &redb::ReadTransaction,
+    path: &Path,
+    last: &mut Option<Entry>,
+) -> Result<Option<PreviousRun>, StoreError> {
+    let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(path, error))?;
     for row in table.iter().map_err(|error| StoreError::of_redb(path, error))?.rev() {
         let (_, bytes) = row.map_err(|error| StoreError::of_redb(path, error))?;
         let Ok(Row { entry, .. }) = Row::parse(bytes.value()) else { continue };
@@ -431,14 +459,13 @@ fn how_it_ended(
         match (entry.kind, entry.class) {
             (EntryType::Seal | EntryType::Policy | EntryType::Clock | EntryType::Rotate, _) => {}
             (EntryType::Run, class::RUN_STOP) => {
-                return Ok((last, PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
+                return Ok(Some(PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
             }
-            (EntryType::Genesis | EntryType::Recover, _) => return Ok((last, PreviousRun::None)),
-            _ => return Ok((last, PreviousRun::Interrupted { last_wall_ns: newest.wall_ns })),
+            (EntryType::Genesis | EntryType::Recover, _) => return Ok(Some(PreviousRun::None)),
+            _ => return Ok(Some(PreviousRun::Interrupted { last_wall_ns: newest.wall_ns })),
         }
     }
-    // A segment that holds nothing but seals: the run was going on when it began.
-    Ok((last, last.map_or(PreviousRun::None, |entry| PreviousRun::Interrupted { last_wall_ns: entry.wall_ns })))
+    Ok(None)
 }
 
 /// The newest epoch that has begun at this size.
