@@ -14,6 +14,7 @@ mod rpc;
 mod scene;
 mod servers;
 mod skip;
+pub mod witness;
 
 pub use daemon::{Daemon, Scope};
 pub use odoo::{Odoo, Start};

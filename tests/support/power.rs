@@ -46,6 +46,8 @@ pub enum Fault {
     Error,
     /// It is done, and an error all the same.
     ErrorAfter,
+    /// There is no room for it.
+    Full,
     /// The power goes while it is done: whatever it wrote is as uncertain as what was written before it. Nothing works
     /// from then on.
     Cut,
@@ -121,13 +123,23 @@ impl SimulatedDisk {
         state.fault = Some((done + at, fault));
     }
 
+    /// The power goes now.
+    pub fn cut(&self) {
+        self.lock().dead = true;
+    }
+
     /// Has the fault been met?
     pub fn has_failed(&self) -> bool {
         let state = self.lock();
         state.fault.is_some_and(|(at, _)| state.steps.len() > at)
     }
 
-    /// What was done so far. Operations of the same kind on the same file that follow each other are one step.
+    /// Which operation the fault is for.
+    pub fn failed_at(&self) -> usize {
+        self.lock().fault.map_or(usize::MAX, |(at, _)| at)
+    }
+
+    /// What was done so far.
     pub fn steps(&self) -> Vec<Step> {
         self.lock().steps.clone()
     }
@@ -191,6 +203,7 @@ impl SimulatedDisk {
         state.steps.push(step);
         match fault {
             Some(Fault::Error) => return Err(io::Error::other("a test has this fail")),
+            Some(Fault::Full) => return Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Cut) => {
                 state.dead = true;
                 remembered(&mut state, false);

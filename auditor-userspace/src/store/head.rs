@@ -66,10 +66,14 @@ fn parse_slot(slot: &[u8]) -> Option<(u64, SignedCheckpoint)> {
 /// Reads the bytes of a head file.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> HeadState {
-    newest(bytes).map_or_else(
-        || if bytes.iter().all(|byte| *byte == 0) { HeadState::Empty } else { HeadState::Damaged },
-        |(_, checkpoint)| HeadState::Newest(Box::new(checkpoint)),
-    )
+    if let Some((_, checkpoint)) = newest(bytes) {
+        return HeadState::Newest(Box::new(checkpoint));
+    }
+    // Once two checkpoints were released both slots hold something: beside an empty one, a torn slot is the first that
+    // ever was written, and nobody was told of it.
+    let is_empty = |slot: &[u8]| slot.iter().all(|byte| *byte == 0);
+    let never_written = bytes.is_empty() || (bytes.len() == 2 * SLOT_LEN && bytes.chunks(SLOT_LEN).any(is_empty));
+    if never_written || is_empty(bytes) { HeadState::Empty } else { HeadState::Damaged }
 }
 
 fn newest(bytes: &[u8]) -> Option<(u64, SignedCheckpoint)> {

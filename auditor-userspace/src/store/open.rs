@@ -469,7 +469,7 @@ fn ending(
 }
 
 /// The newest epoch that has begun at this size.
-fn current(notes: &[SignedEpoch], size: u64) -> Option<&SignedEpoch> {
+pub(super) fn current(notes: &[SignedEpoch], size: u64) -> Option<&SignedEpoch> {
     notes.iter().filter(|note| note.epoch.start <= size).max_by_key(|note| note.epoch.epoch)
 }
 
@@ -508,7 +508,7 @@ fn load_keys(
 }
 
 /// The epoch notes beside the segments and in the newest one.
-fn all_epochs(state: &Path, incarnation: u32, db: &Database) -> Result<Vec<SignedEpoch>, StoreError> {
+pub(super) fn all_epochs(state: &Path, incarnation: u32, db: &Database) -> Result<Vec<SignedEpoch>, StoreError> {
     let mut notes = key::read_epochs(state, incarnation)?;
     let txn = db.begin_read().map_err(|error| StoreError::of_redb(state, error))?;
     let Ok(table) = txn.open_table(EPOCHS) else { return Ok(notes) };

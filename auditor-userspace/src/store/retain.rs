@@ -170,14 +170,15 @@ impl Store {
         for segment in gone {
             self.remove(segment.first)?;
         }
-        segment::sync_folder(&*self.disk, &self.shared.folder)?;
         Ok(Some(removed))
     }
 
     fn remove(&mut self, first: u64) -> Result<(), StoreError> {
         self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&first);
         let path = segment_path(&self.shared.folder, first);
-        self.disk.remove(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
+        self.disk.remove(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })?;
+        // The oldest is gone for good before the next one goes: a power cut leaves no hole between them.
+        segment::sync_folder(&*self.disk, &self.shared.folder)
     }
 }
 

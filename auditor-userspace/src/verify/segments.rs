@@ -183,12 +183,11 @@ fn state(
     let kept = Box::new(verifier.clone());
     let read = || {
         let verifier = Box::new(verifier);
-        let outcome = if snapshot.is_unclean() {
+        if snapshot.is_unclean() {
             snapshot.repaired(CACHE).map(|db| read_state(&db, path, verifier, end, progress))
         } else {
             snapshot.open(CACHE).map(|db| read_state(&db, path, verifier, end, progress))
-        };
-        outcome
+        }
     };
     unharmed(path, read).unwrap_or_else(|error| Err(Failed { verifier: kept, stop: Stop::of(path, error) }))
 }
