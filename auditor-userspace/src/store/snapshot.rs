@@ -116,8 +116,7 @@ pub enum Torn {
 /// Reads in one state of a segment file: the newest, or, where a power cut tore that one, the one that redb goes back to.
 /// With what was read comes the open file, if its writer has closed it.
 ///
-/// A torn state is told by its check sums alone. Whoever reads it without looking at them finds anything: pages of long
-/// ago, and trees without an end.
+/// A torn state may be anything: pages of long ago among others. What reads it must refuse what does not fit.
 pub fn in_one_state<T>(
     path: &Path,
     cache: usize,
@@ -127,17 +126,22 @@ pub fn in_one_state<T>(
     let mut attempt = 1;
     loop {
         let snapshot = Snapshot::take(path)?;
-        let outcome = unharmed(path, || {
-            if snapshot.is_unclean() && torn == Torn::Maybe {
-                return Ok((read(&begin(&snapshot.repaired(cache)?, path)?)?, None));
-            }
+        let newest = unharmed(path, || {
             let db = snapshot.open(cache)?;
             Ok((read(&begin(&db, path)?)?, Some(db).filter(|_| !snapshot.is_unclean())))
         });
-        if outcome.is_ok() || snapshot.is_current() || attempt == ATTEMPTS {
-            return outcome;
+        if newest.is_ok() {
+            return newest;
         }
-        attempt += 1;
+        if !snapshot.is_current() && attempt < ATTEMPTS {
+            attempt += 1;
+            continue;
+        }
+        // What nobody goes on with can be repaired; the pages of a writer at work are not all kept for us.
+        if !snapshot.is_unclean() || torn == Torn::No {
+            return newest;
+        }
+        return unharmed(path, || Ok((read(&begin(&snapshot.repaired(cache)?, path)?)?, None)));
     }
 }
 

@@ -46,10 +46,17 @@ pub(super) fn epochs(
 fn notes(txn: &ReadTransaction, path: &Path) -> Result<Vec<SignedEpoch>, StoreError> {
     let mut notes = Vec::new();
     let Some(table) = table(txn, path, EPOCHS)? else { return Ok(notes) };
+    let corrupt = |detail: String| StoreError::Corrupt { path: path.to_owned(), detail };
     for note in table.iter().map_err(|error| StoreError::of_redb(path, error))? {
-        let (_, bytes) = note.map_err(|error| StoreError::of_redb(path, error))?;
-        let note = SignedEpoch::parse(bytes.value());
-        notes.push(note.map_err(|error| StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() })?);
+        let (epoch, bytes) = note.map_err(|error| StoreError::of_redb(path, error))?;
+        let note = SignedEpoch::parse(bytes.value()).map_err(|error| corrupt(error.to_string()))?;
+        // A torn tree can lead in circles.
+        if note.epoch.epoch != epoch.value()
+            || notes.last().is_some_and(|last: &SignedEpoch| last.epoch.epoch >= epoch.value())
+        {
+            return Err(corrupt(format!("the note of epoch {} is not in its place", epoch.value())));
+        }
+        notes.push(note);
     }
     Ok(notes)
 }
@@ -144,7 +151,7 @@ fn start(path: &Path, first: u64) -> Result<Start, Stop> {
 }
 
 /// Reads one segment. It may be written while it is read, or may have been left by a crash: then what does not fit is
-/// looked at again, in a newer state, before it is called anything.
+/// looked at again, in a newer state or in the last commit but one, before it is called anything.
 fn segment(
     path: &Path,
     before: Verifier,
@@ -160,19 +167,31 @@ fn segment(
             Ok(verifier) => return Ok(verifier),
             Err(failed) => failed,
         };
-        if snapshot.is_current() {
+        // What was found in a state that the daemon has left behind meanwhile counts for nothing.
+        if !snapshot.is_current() {
+            std::thread::sleep(PAUSE * attempt);
+            continue;
+        }
+        // A commit that a power cut tore was not acknowledged: redb, when it opens such a file, goes back to the one
+        // before. If that one fits, and has all that was released, the daemon goes on from there, and so do we.
+        if !snapshot.is_unclean() {
             return Err(failed);
         }
-        // What was found in a state that the daemon has left behind meanwhile counts for nothing.
-        std::thread::sleep(PAUSE * attempt);
+        let repaired = unharmed(path, || {
+            let db = snapshot.repaired(CACHE)?;
+            Ok(read_state(&db, path, Box::new(before.clone()), end, progress).ok())
+        });
+        match repaired {
+            Ok(Some(verifier)) => return Ok(verifier),
+            _ if snapshot.is_current() => return Err(failed),
+            _ => {}
+        }
     }
     let moving = VerifyError::Moving { path: path.to_owned() };
     Err(Failed { verifier: Box::new(before), stop: Stop::Io(moving) })
 }
 
-/// Reads one committed state of a segment. A commit that a power cut tore was not acknowledged: redb, when it opens such
-/// a file, goes back to the one before. If that one fits, and has all that was released, the daemon goes on from there,
-/// and so do we.
+/// Reads one committed state of a segment, which may be torn.
 fn state(
     snapshot: &Snapshot,
     path: &Path,
@@ -182,12 +201,8 @@ fn state(
 ) -> Result<Box<Verifier>, Failed> {
     let kept = Box::new(verifier.clone());
     let read = || {
-        let verifier = Box::new(verifier);
-        if snapshot.is_unclean() {
-            snapshot.repaired(CACHE).map(|db| read_state(&db, path, verifier, end, progress))
-        } else {
-            snapshot.open(CACHE).map(|db| read_state(&db, path, verifier, end, progress))
-        }
+        let db = snapshot.open(CACHE)?;
+        Ok(read_state(&db, path, Box::new(verifier), end, progress))
     };
     unharmed(path, read).unwrap_or_else(|error| Err(Failed { verifier: kept, stop: Stop::of(path, error) }))
 }
