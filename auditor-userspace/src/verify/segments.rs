@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use auditor_common::epoch::SignedEpoch;
-use auditor_common::verify::{Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
+use auditor_common::verify::{Digest, Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableDefinition, TableError};
 
+use super::hashing::Hashing;
 use super::{Progress, VerifyError};
 use crate::chain::Edge;
 use crate::key;
@@ -67,6 +68,7 @@ pub(super) fn read(
     firsts: &[u64],
     identity: Identity,
     evidence: Evidence,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verdict, VerifyError> {
     let Some(first) = firsts.first().copied() else {
@@ -92,7 +94,7 @@ pub(super) fn read(
         let path = segment_path(folder, *first);
         progress(Progress::Segment { path: path.clone(), first: *first });
         let end = firsts.get(at + 1).copied();
-        match segment(&path, verifier.clone(), end, progress) {
+        match segment(&path, verifier.clone(), end, threads, progress) {
             Ok(after) => verifier = *after,
             Err(Failed { verifier: mut failed, stop: Stop::Finding(finding) }) => {
                 failed.give_up(finding);
@@ -156,6 +158,7 @@ fn segment(
     path: &Path,
     before: Verifier,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
     for attempt in 1..=ATTEMPTS {
@@ -163,7 +166,7 @@ fn segment(
             Ok(snapshot) => snapshot,
             Err(error) => return Err(Failed { verifier: Box::new(before), stop: Stop::of(path, error) }),
         };
-        let failed = match state(&snapshot, path, before.clone(), end, progress) {
+        let failed = match state(&snapshot, path, before.clone(), end, threads, progress) {
             Ok(verifier) => return Ok(verifier),
             Err(failed) => failed,
         };
@@ -179,7 +182,7 @@ fn segment(
         }
         let repaired = unharmed(path, || {
             let db = snapshot.repaired(CACHE)?;
-            Ok(read_state(&db, path, Box::new(before.clone()), end, progress).ok())
+            Ok(read_state(&db, path, Box::new(before.clone()), end, threads, progress).ok())
         });
         match repaired {
             Ok(Some(verifier)) => return Ok(verifier),
@@ -197,12 +200,13 @@ fn state(
     path: &Path,
     verifier: Verifier,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
     let kept = Box::new(verifier.clone());
     let read = || {
         let db = snapshot.open(CACHE)?;
-        Ok(read_state(&db, path, Box::new(verifier), end, progress))
+        Ok(read_state(&db, path, Box::new(verifier), end, threads, progress))
     };
     unharmed(path, read).unwrap_or_else(|error| Err(Failed { verifier: kept, stop: Stop::of(path, error) }))
 }
@@ -212,9 +216,10 @@ fn read_state(
     path: &Path,
     mut verifier: Box<Verifier>,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
-    match rows(db, path, &mut verifier, end, progress) {
+    match rows(db, path, &mut verifier, end, threads, progress) {
         // The end of the newest segment is the end of the ledger: whether it fits belongs to this state.
         Ok(()) if end.is_none() => match verifier.clone().finish().finding {
             Some(finding) => Err(Failed { verifier, stop: Stop::Finding(finding) }),
@@ -230,6 +235,7 @@ fn rows(
     path: &Path,
     verifier: &mut Verifier,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Stop> {
     // The next segment begins with a few records of this one: they are read there.
@@ -248,18 +254,38 @@ fn rows(
         None => Ok(None),
     };
     let mut note = next_note()?;
+    let mut after = |verifier: &mut Verifier| {
+        while let Some((size, bytes)) = note.take_if(|(size, _)| *size <= verifier.next()) {
+            verifier.checkpoint(size, bytes.value()).map_err(Stop::Finding)?;
+            note = next_note()?;
+        }
+        if verifier.next().is_multiple_of(STRIDE) {
+            progress(Progress::Records(verifier.next()));
+        }
+        Ok(())
+    };
     let rows = table(&txn, path, ROWS).map_err(|error| Stop::of(path, error))?;
     if let Some(rows) = rows {
-        for row in rows.range(..end).map_err(|error| redb(error.into()))? {
-            let (key, bytes) = row.map_err(|error| redb(error.into()))?;
-            verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
-            while let Some((size, bytes)) = note.take_if(|(size, _)| *size <= verifier.next()) {
-                verifier.checkpoint(size, bytes.value()).map_err(Stop::Finding)?;
-                note = next_note()?;
-            }
-            if verifier.next().is_multiple_of(STRIDE) {
-                progress(Progress::Records(verifier.next()));
-            }
+        let mut rows = rows.range(..end).map_err(|error| redb(error.into()))?;
+        if threads > 1 {
+            std::thread::scope(|scope| {
+                let mut give = |key: u64, bytes: &[u8], digest: Digest| {
+                    verifier.digested(key, bytes, digest).map_err(Stop::Finding)?;
+                    after(verifier)
+                };
+                let mut hashing = Hashing::start(scope, threads - 1);
+                for row in rows {
+                    let (key, bytes) = row.map_err(|error| redb(error.into()))?;
+                    hashing.row(key.value(), bytes.value(), &mut give)?;
+                }
+                hashing.finish(&mut give)
+            })?;
+        } else {
+            rows.try_for_each(|row| {
+                let (key, bytes) = row.map_err(|error| redb(error.into()))?;
+                verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
+                after(verifier)
+            })?;
         }
     }
     match note {
