@@ -155,7 +155,7 @@ fn verify_once(request: &Request, threads: usize, progress: &mut dyn FnMut(Progr
             Evidence { declared, tail, ..Evidence::default() }
         };
         let trust = Trust { pinned: request.pinned.clone() };
-        let (verdict, epoch_keys) = ledger(state, &keys, &trust, incarnation, &before, evidence, threads, progress)?;
+        let (verdict, epoch_keys) = ledger(&keys, &trust, incarnation, &before, evidence, threads, progress)?;
         before = epoch_keys;
         if request.incarnation.is_none_or(|only| only == incarnation) {
             verdicts.push(verdict);
@@ -194,6 +194,7 @@ fn head(state: &Path) -> Result<Released, VerifyError> {
 
 /// The node's public keys as they lie in the state folder: claims, until one of them is pinned.
 struct Keys {
+    state: PathBuf,
     root: VerifierKey,
     node: auditor_common::epoch::SignedNode,
 }
@@ -201,7 +202,8 @@ struct Keys {
 impl Keys {
     fn read(state: &Path) -> Result<Self, Finding> {
         let unknown = |error: KeyError| Finding::Unknown { sentence: error.to_string() };
-        Ok(Self { root: key::read_root(state).map_err(unknown)?, node: key::read_node(state).map_err(unknown)? })
+        let (root, node) = (key::read_root(state).map_err(unknown)?, key::read_node(state).map_err(unknown)?);
+        Ok(Self { state: state.to_owned(), root, node })
     }
 }
 
@@ -216,7 +218,6 @@ fn declared(state: &Path, next: u32) -> Option<Recover> {
 
 /// Verifies one ledger; the keys of its epochs can sign the first epoch of the next one.
 fn ledger(
-    state: &Path,
     keys: &Keys,
     trust: &Trust,
     incarnation: u32,
@@ -225,8 +226,9 @@ fn ledger(
     threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Verdict, Vec<VerifierKey>), VerifyError> {
+    let state = &keys.state;
     let Some(origin) = Origin::new(&keys.node.node, incarnation) else {
-        return Err(VerifyError::NoLedger { state: state.to_owned() });
+        return Err(VerifyError::NoLedger { state: state.clone() });
     };
     let folder = ledger_folder(state, incarnation);
     let found = segments::epochs(state, &folder, incarnation, progress);

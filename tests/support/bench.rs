@@ -57,6 +57,8 @@ impl std::fmt::Display for Row {
 
 /// Prints a table; whether nothing in it is missed.
 pub fn print(rows: &[Row]) -> bool {
-    rows.iter().for_each(|row| println!("{row}"));
+    for row in rows {
+        println!("{row}");
+    }
     !rows.iter().any(Row::is_missed)
 }

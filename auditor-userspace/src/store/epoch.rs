@@ -2,6 +2,7 @@
 //! of its epoch is read again and hashed again: a bit that flipped on the way there is found while it can be named.
 
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
 use auditor_common::body::{Body, Rotate};
 use auditor_common::epoch::EpochNote;
@@ -16,8 +17,8 @@ use super::{Store, StoreError, retain, segment};
 use crate::chain::{Chain, Now};
 use crate::key::{self, KeyPaths, Keys, Signer};
 
-/// How many rows are read again after each seal, so that few are left at the end of the epoch.
-const RECHECK_ROWS: u64 = 32_768;
+/// How many rows are read again at once, so that few are left at the end of the epoch.
+const RECHECK_ROWS: u64 = 65_536;
 const CACHE: usize = 1 << 20;
 
 /// The epoch that begins after the seal.
@@ -45,7 +46,7 @@ impl Store {
     /// Makes the next epoch's key, durably, and appends the ROTATE that names it. A key whose note never became durable is
     /// erased at the next start.
     pub(super) fn next_epoch(&mut self, reason: &str, now: Now) -> Result<NextEpoch, StoreError> {
-        self.recheck.run(&self.shared.folder, self.durable, u64::MAX)?;
+        self.recheck.run(&self.shared.folder, self.durable)?;
         let number = self.keys.number + 1;
         let path = KeyPaths::new(&self.state).epoch(self.keys.origin.incarnation(), number);
         key::erase(&*self.disk, &path)?;
@@ -69,9 +70,9 @@ impl Store {
         Ok(())
     }
 
-    /// Reads some of what was sealed again.
+    /// Has some of what was sealed read again.
     pub(super) fn recheck_some(&mut self) -> Result<(), StoreError> {
-        self.recheck.run(&self.shared.folder, self.durable, RECHECK_ROWS)
+        self.recheck.run_aside(&self.shared.folder, self.durable)
     }
 }
 
@@ -80,6 +81,58 @@ pub(super) fn keep_note(disk: &dyn Disk, path: &Path, note: &str) -> Result<(), 
     let mut notes = key::read_small(path, 64 << 20)?;
     notes.extend_from_slice(note.as_bytes());
     Ok(key::publish(disk, path, &notes)?)
+}
+
+/// The second reading: some of it on a thread of its own, so that the writer goes on meanwhile, and the rest of it where
+/// the writer waits for it.
+#[derive(Debug)]
+pub(super) struct SecondReading {
+    done: Recheck,
+    aside: Option<JoinHandle<Result<Recheck, StoreError>>>,
+}
+
+impl SecondReading {
+    pub(super) fn new(done: Recheck) -> Self {
+        Self { done, aside: None }
+    }
+
+    /// Waits for the thread. Called before files are removed that it may be reading.
+    pub(super) fn wait(&mut self) -> Result<(), StoreError> {
+        let Some(aside) = self.aside.take() else { return Ok(()) };
+        // A thread that panicked has read nothing: it is read by the writer.
+        if let Ok(outcome) = aside.join() {
+            self.done = outcome?;
+        }
+        Ok(())
+    }
+
+    /// Reads all rows below `until`.
+    fn run(&mut self, folder: &Path, until: u64) -> Result<(), StoreError> {
+        self.wait()?;
+        self.done.run(folder, until, u64::MAX)
+    }
+
+    /// Reads some rows below `until`, if the thread is not busy with those of the last time.
+    fn run_aside(&mut self, folder: &Path, until: u64) -> Result<(), StoreError> {
+        if self.aside.as_ref().is_some_and(|aside| !aside.is_finished()) {
+            return Ok(());
+        }
+        self.wait()?;
+        let (aside, mut recheck) = (folder.to_owned(), self.done);
+        let read = move || recheck.run(&aside, until, RECHECK_ROWS).map(|()| recheck);
+        match thread::Builder::new().name("read again".to_owned()).spawn(read) {
+            Ok(aside) => self.aside = Some(aside),
+            // Without a thread it takes the writer's time.
+            Err(_) => self.done.run(folder, until, RECHECK_ROWS)?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for SecondReading {
+    fn drop(&mut self) {
+        let _ = self.wait();
+    }
 }
 
 fn missing(folder: &Path, seq: u64) -> StoreError {

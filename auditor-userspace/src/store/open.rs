@@ -26,7 +26,7 @@ use auditor_common::stream::CONTROL;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::disk::Disk;
-use super::epoch::{Recheck, keep_note};
+use super::epoch::{Recheck, SecondReading, keep_note};
 use super::head::{Head, HeadState};
 use super::read::{Active, Shared, newest_checkpoint};
 use super::schema::{CHECKPOINTS, EPOCHS, ROWS, STREAMS, ledger_folder, segment_path};
@@ -119,7 +119,7 @@ impl Store {
             head,
             keys,
             epoch_boot_ns: options.now.boot_ns,
-            recheck,
+            recheck: SecondReading::new(recheck),
             chain: end.chain,
             streams,
             policy_in_force: end.policy,

@@ -174,6 +174,7 @@ impl Store {
     }
 
     fn remove(&mut self, first: u64) -> Result<(), StoreError> {
+        self.recheck.wait()?;
         self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&first);
         let path = segment_path(&self.shared.folder, first);
         self.disk.remove(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })?;
