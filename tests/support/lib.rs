@@ -3,20 +3,21 @@
 //! Everything here panics instead of returning an error: a test that cannot go on shows where. What a machine may lack
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
+pub mod bench;
 mod daemon;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
 mod odoo;
+pub mod power;
 mod puppet;
 mod rpc;
 mod scene;
 mod servers;
 mod skip;
+pub mod witness;
 
 pub use daemon::{Daemon, Scope, verifier};
-pub use odoo::{Odoo, Start};
-pub use daemon::{Daemon, Scope};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;

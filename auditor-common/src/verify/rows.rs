@@ -7,7 +7,7 @@ use super::{Answer, Finding, Identity, Question};
 use crate::body::{Body, BodyError, Export, Policy, Prune, Recover, SCHEMA, StreamEnd, schema};
 use crate::checkpoint::SignedCheckpoint;
 use crate::merkle::{CompactRange, Hash, leaf, verify_inclusion};
-use crate::record::{ENTRY_LEN, Entry, EntryType, Row, RowError, genesis_prev};
+use crate::record::{ENTRY_LEN, Entry, EntryType, Row, genesis_prev};
 use crate::stream::{CONTROL, StreamTable, table_leaf};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
@@ -91,22 +91,22 @@ impl Start {
     }
 }
 
-/// A row with its hashes: the part of the work that needs no order, and can be done on any thread.
-#[derive(Clone, Copy, Debug)]
-pub struct Digested<'a> {
-    row: Result<Row<'a>, RowError>,
+/// The hashes of a row: the part of the work that needs no order, and can be done on any thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
     leaf: Hash,
     fits: bool,
 }
 
-impl<'a> Digested<'a> {
-    /// Hashes a row.
+impl Digest {
+    /// Hashes a row. Of what is no row the hashes are of no use, and of no harm.
     #[must_use]
-    pub fn new(bytes: &'a [u8]) -> Self {
-        match Row::parse(bytes) {
-            Ok(row) => Self { row: Ok(row), leaf: row.leaf(), fits: row.fits() },
-            Err(error) => Self { row: Err(error), leaf: [0; 32], fits: false },
-        }
+    pub fn new(bytes: &[u8]) -> Self {
+        Row::parse(bytes).map_or(Self { leaf: [0; 32], fits: false }, |row| Self::of(&row))
+    }
+
+    fn of(row: &Row<'_>) -> Self {
+        Self { leaf: row.leaf(), fits: row.fits() }
     }
 }
 
@@ -247,12 +247,13 @@ impl Verifier {
 
     /// Looks at the next row. After an error there is nothing more to look at: see [`Verifier::finish`].
     pub fn row(&mut self, key: u64, bytes: &[u8]) -> Result<(), Finding> {
-        self.digested(key, &Digested::new(bytes))
+        let outcome = self.look(key, bytes, None);
+        self.keep(outcome)
     }
 
     /// The same for a row that is hashed already.
-    pub fn digested(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
-        let outcome = self.look(key, digested);
+    pub fn digested(&mut self, key: u64, bytes: &[u8], digest: Digest) -> Result<(), Finding> {
+        let outcome = self.look(key, bytes, Some(digest));
         self.keep(outcome)
     }
 
@@ -307,7 +308,7 @@ impl Verifier {
         outcome
     }
 
-    fn look(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
+    fn look(&mut self, key: u64, bytes: &[u8], digest: Option<Digest>) -> Result<(), Finding> {
         let seq = self.next();
         self.seal_has_its_checkpoint()?;
         if key > seq {
@@ -316,11 +317,9 @@ impl Verifier {
         if key < seq {
             return Err(Finding::integrity(key, format!("record {key} is there twice")));
         }
-        let row = match digested.row {
-            Ok(row) => row,
-            Err(error) => return Err(Finding::integrity(seq, format!("record {seq}: {error}"))),
-        };
-        if row.entry.seq == seq && !digested.fits {
+        let row = Row::parse(bytes).map_err(|error| Finding::integrity(seq, format!("record {seq}: {error}")))?;
+        let digest = digest.unwrap_or_else(|| Digest::of(&row));
+        if row.entry.seq == seq && !digest.fits {
             let sentence = format!("record {seq}: its body is not the one that was sealed");
             return Err(Finding::integrity(seq, sentence));
         }
@@ -328,7 +327,7 @@ impl Verifier {
         if self.broken.is_none() {
             self.body(seq, &row)?;
         }
-        self.take(row.entry, digested.leaf);
+        self.take(row.entry, digest.leaf);
         Ok(())
     }
 
@@ -447,7 +446,8 @@ impl Verifier {
             return Err(Finding::integrity(seq, format!("record {seq}: the note of epoch {missing} is missing")));
         }
         if note.start == seq && seq > self.start {
-            let announced = self.rotate == Some((note.epoch, *note.key.public()));
+            // ROTATE stands before the SEAL: before the first row, if that is the SEAL.
+            let announced = seq == self.start + 1 || self.rotate == Some((note.epoch, *note.key.public()));
             if !announced || !self.ended {
                 let sentence =
                     format!("record {seq}: epoch {} begins without the ROTATE and the seal before it", note.epoch);
