@@ -143,22 +143,42 @@ class NetworkAuditCopy(models.Model):
 
     # ------------------------------------------------------------------ identity
 
-    def _begin(self, origin):
-        """Starts afresh where this is another database, or another ledger, than before."""
-        own = {
-            'origin': origin,
+    def _register_hook(self):
+        """A copied database starts afresh before anybody sees another one's rows in it."""
+        super()._register_hook()
+        try:
+            with self.env.cr.savepoint():
+                copy = self.search([], limit=1)
+                if copy._is_of_another_database() and (copy := self._lock()):
+                    copy._begin(copy.origin)
+        except Exception:
+            # A log that is not in order must not keep an Odoo from starting.
+            _logger.exception('Network Audit: it cannot be said whether this database is a copy.')
+
+    @api.model
+    def _identity(self):
+        return {
             'database_uuid': self.env['ir.config_parameter'].sudo().get_param('database.uuid'),
             'database_name': self.env.cr.dbname,
-            'shape': SHAPE,
         }
+
+    def _is_of_another_database(self):
+        """Whether this row came along with a copy. `data/neutralize.sql` makes it so as well."""
+        return bool(self.database_uuid) and any(
+            self[name] != value for name, value in self._identity().items()
+        )
+
+    def _begin(self, origin):
+        """Starts afresh where this is another database, or another ledger, than before."""
+        own = {'origin': origin, 'shape': SHAPE, **self._identity()}
         if all(self[name] == value for name, value in own.items()):
             return
-        is_copy = self.database_uuid and (
-            self.database_uuid != own['database_uuid'] or self.database_name != own['database_name']
-        )
+        is_copy = self._is_of_another_database()
         if is_copy:
             _logger.info('Network Audit: this database is a copy of %s.', self.database_name)
-            own['copied_from'] = self.database_name
+            # Odoo loads a duplicate before it gives it an identifier: it is no copy of itself then.
+            is_renamed = self.database_name != own['database_name']
+            own['copied_from'] = (not is_renamed and self.copied_from) or self.database_name
         if is_copy or self.shape != SHAPE:
             self.env['network.audit.record']._retire('TRUE', [])
         self.write({**own, 'next_seq': 0, 'first_seq': 0, 'facts_sent': False, 'verdict': False})

@@ -126,7 +126,7 @@ class NetworkAuditReport(models.AbstractModel):
 
     @api.model
     def find_test_events(self, local_ports, from_seq):
-        """Which of the connections with these local ports are in the ledger, and which are sealed."""
+        """Which connections with these local ports are in the ledger, and which are sealed."""
         require(self.env)
         try:
             return {'value': _found(set(local_ports), from_seq)}

@@ -109,6 +109,7 @@ class TestAccess(HttpCase):
             'menu_root': READERS,
             'menu_report': READERS,
             'menu_records': READERS,
+            'menu_handbook': READERS,
             'menu_configuration': ADMINISTRATORS,
             'menu_settings': ADMINISTRATORS,
             'menu_components': ADMINISTRATORS,

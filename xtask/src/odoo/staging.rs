@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +13,9 @@ use super::Installation;
 /// Our addons, relative to the checkout: the product, and two demonstration vendors.
 const SOURCES: &[&str] =
     &["odoo_addon/mit_network_audit", "tests/odoo_addons/vendor_demo", "tests/odoo_addons/vendor_other"];
+
+/// Sets apart what several threads of one program write at once.
+static TURN: AtomicU64 = AtomicU64::new(0);
 
 /// Staged addons: one folder for Odoo's `addons_path`, named after a hash of what is in it.
 #[derive(Clone, Debug)]
@@ -89,7 +93,7 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let fresh = folder.with_extension(format!("new-{}", std::process::id()));
+    let fresh = folder.with_extension(format!("new-{}-{}", std::process::id(), TURN.fetch_add(1, Ordering::Relaxed)));
     for (path, content) in files {
         let path = fresh.join(path);
         fs::create_dir_all(path.parent().context("a staged file has no folder")?)?;
@@ -106,10 +110,32 @@ pub(super) fn digest_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_stage_the_same_addons_at_once_all_find_them_whole() {
+        let home = std::env::temp_dir().join(format!("network-audit-staging-{}", std::process::id()));
+        let files: BTreeMap<PathBuf, Vec<u8>> =
+            (0..50).map(|n| (PathBuf::from(format!("vendor/{n}.py")), vec![b'#'; 64])).collect();
+        let folder = home.join("key");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| write(&folder, &files).expect("each thread is told that the folder is there"));
+            }
+        });
+        let staged = fs::read_dir(folder.join("vendor")).expect("the folder is there").count();
+        let beside = fs::read_dir(&home).expect("its home is there").count();
+        fs::remove_dir_all(&home).expect("it can be taken away");
+        assert_eq!((staged, beside), (50, 1));
+    }
 }

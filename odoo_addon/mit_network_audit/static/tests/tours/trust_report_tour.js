@@ -16,7 +16,10 @@ add("trust_report", [
     see("the capture is active", ".o_network_audit_banner[data-state=active]"),
     see("there is a verdict", ".o_network_audit_hero[data-verdict]"),
     see("and its code", ".o_network_audit_hero .o_network_audit_code"),
-    see("four things are measured", ".o_network_audit_chip[data-chip=self_egress][data-state=good]"),
+    see(
+        "four things are measured",
+        ".o_network_audit_chip[data-chip=self_egress][data-state=good]"
+    ),
     see("the log is protected", ".o_network_audit_chip[data-chip=append_only][data-state=good]"),
     see("no bodies", ".o_network_audit_chip[data-chip=bodies][data-state=good]"),
     see(

@@ -85,7 +85,11 @@ export class VerifyDialog extends Component {
     get progress() {
         const { start, end, position } = this.state;
         const span = end - (start || 0);
-        return span > 0 ? Math.round((100 * (position - start)) / span) : this.state.isOver ? 100 : 0;
+        return span > 0
+            ? Math.round((100 * (position - start)) / span)
+            : this.state.isOver
+              ? 100
+              : 0;
     }
 
     get isLedgerGood() {
@@ -110,10 +114,17 @@ export class VerifyDialog extends Component {
         }
         const first = this.firstBad;
         if (first !== null) {
-            return _t("The Audit Log is not what the ledger says: record %s is the first that differs.", first);
+            return _t(
+                "The Audit Log is not what the ledger says: record %s is the first that differs.",
+                first
+            );
         }
         const summary = ledger.ledgers.map((it) => it.summary).join(" ");
-        return _t("%s The %s rows of the Audit Log are what the ledger says.", summary, count(compared));
+        return _t(
+            "%s The %s rows of the Audit Log are what the ledger says.",
+            summary,
+            count(compared)
+        );
     }
 
     get firstBad() {
