@@ -6,6 +6,7 @@
 
 mod excerpt; // one instance's records, and only them
 mod output; // a folder, or an archive
+mod released; // the hash of the verifier in Python
 mod stretch; // all records of a stretch
 
 use std::path::Path;
@@ -23,8 +24,6 @@ use crate::chain::Edge;
 use crate::key;
 use crate::store::{Announced, Reader, StoreError, StoreTree};
 
-/// The released verifier in Python, for its hash.
-const VERIFIER: &[u8] = include_bytes!("../../odoo_addon/mit_network_audit/core/verify.py");
 /// The specification, which every export carries.
 const SPECIFICATION: &str = include_str!("../../auditor-common/FORMAT.md");
 
@@ -92,7 +91,8 @@ pub fn record(reader: &mut Reader, request: &Request, actor: &str) -> Result<Exp
     };
     let end = match request.to_wall_ns {
         Some(to) => reader.first_since(to.saturating_add(1))?,
-        None => size + 2,
+        // Whatever is there when it is announced.
+        None => u64::MAX,
     };
     if first >= end.min(size) {
         return Err(ExportError::Nothing("nothing was recorded in that time".to_owned()));
@@ -169,7 +169,7 @@ pub fn write(
         size: announced.checkpoint.size,
         min_index: announced.min_index,
         filter: export.filter,
-        verifier: sha256(VERIFIER),
+        verifier: released::verifier(),
         files,
     })
 }
