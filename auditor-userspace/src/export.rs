@@ -5,6 +5,7 @@
 //! signs the list of them ([`Store::sign_export`](crate::store::Store::sign_export)).
 
 mod excerpt; // one instance's records, and only them
+pub mod html; // a page that verifies itself
 mod output; // a folder, or an archive
 mod released; // the hash of the verifier in Python
 mod stretch; // all records of a stretch
@@ -154,10 +155,17 @@ pub fn write(
     let span = span(&mut reader, announced)?;
     let start = reader.edge_at(span.first)?;
     let tree = StoreTree::new(reader.clone())?;
+    let mut waiting = html::Waiting::default();
     let files = Vec::new();
-    let mut making = Making { reader, request, announced, signed, span, start, tree, files, output, progress };
+    let into: &mut dyn Output = if request.html { &mut waiting } else { &mut *output };
+    let mut making = Making { reader, request, announced, signed, span, start, tree, files, output: into, progress };
     making.all(state)?;
-    let Making { files, .. } = making;
+    let Making { mut files, .. } = making;
+    if request.html {
+        let page = waiting.hand_on(output)?;
+        let listed = ListedFile { hash: sha256(&page), len: page.len() as u64, path: html::PATH.to_owned() };
+        files.insert(files.partition_point(|file| file.path < listed.path), listed);
+    }
     let export = &announced.export;
     Ok(ExportNote {
         origin: announced.checkpoint.origin.clone(),
