@@ -3,6 +3,7 @@
 //! Everything here panics instead of returning an error: a test that cannot go on shows where. What a machine may lack
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
+pub mod bundle;
 mod daemon;
 pub mod kernel_cost;
 pub mod kernel_probe;
@@ -11,6 +12,7 @@ mod odoo;
 mod puppet;
 mod rpc;
 mod scene;
+pub mod second;
 mod servers;
 mod skip;
 
