@@ -14,6 +14,8 @@ use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
 use xtask::{packages, paths, python};
 
+use crate::kernels;
+
 /// What tests need besides what Odoo does: a module in C to be built, certificates to be made, namespaces.
 const PACKAGES: &[&str] = &["gcc", "python3-dev", "openssl", "util-linux"];
 
@@ -33,6 +35,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     }
     if filter.is_none() {
         addon(&checkout, &mut tally);
+        kernels::load(&mut tally);
     }
     if let Ok(installation) = Installation::find() {
         Cluster::new(&installation)?.stop_if_idle()?;
