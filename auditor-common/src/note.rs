@@ -273,8 +273,9 @@ pub(crate) fn hash(text: &str) -> Option<[u8; 32]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-/// Bytes as they stand in notes.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+/// Bytes as they stand in notes: RFC 4648 section 4, with padding.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 

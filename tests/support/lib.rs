@@ -4,6 +4,7 @@
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
 pub mod bench;
+pub mod bundle;
 mod daemon;
 pub mod kernel_cost;
 pub mod kernel_probe;
@@ -13,6 +14,7 @@ pub mod power;
 mod puppet;
 mod rpc;
 mod scene;
+pub mod second;
 mod servers;
 mod skip;
 pub mod witness;
