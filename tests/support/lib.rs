@@ -8,6 +8,7 @@ mod daemon;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
+pub mod mutate;
 mod odoo;
 mod puppet;
 mod rpc;
