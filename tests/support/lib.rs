@@ -5,6 +5,7 @@
 
 pub mod bundle;
 mod daemon;
+pub mod forge;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
