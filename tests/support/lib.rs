@@ -6,9 +6,11 @@
 pub mod bench;
 pub mod bundle;
 mod daemon;
+pub mod forge;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
+pub mod mutate;
 mod odoo;
 pub mod power;
 mod puppet;
