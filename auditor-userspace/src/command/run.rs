@@ -21,13 +21,16 @@ use crate::clock::{self, Now};
 use crate::command::config::{self, Configured};
 use crate::command::exit;
 use crate::config::{Config, Places, Scope};
+use crate::key;
 use crate::pipeline::{Digests, Parts, Pipeline};
 use crate::policy::Policies;
-use crate::probe::{Options, Probe};
+use crate::probe::{HookStatus, Options, Probe};
 use crate::report::basis::Host;
 use crate::serve::books::{self, Books, Shelf};
+use crate::serve::facts::Surroundings;
 use crate::serve::orders;
 use crate::serve::peer::Instances;
+use crate::serve::proof::Prover;
 use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
 use crate::serve::status::Status;
@@ -86,10 +89,11 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
-    let host = Host::default();
+    let host = Host { missing_tier: missing_tier(&probe.coverage()), ..Host::default() };
     let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
     let (desk, orders) = orders::desk();
-    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone())?;
+    let surroundings = Surroundings::new(Arc::clone(&instances), key::root_key_file(&config.places.state));
+    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone(), surroundings)?;
     let window = Window {
         records: Ledger::from(store.reader()),
         books,
@@ -97,6 +101,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         committed: committed_watch,
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),
+        prover: Prover::new(config.places.state.clone()),
         own_uid: own_uid(),
     };
     let finder = Finder::new(config.scope.clone(), config.file.instances.clone());
@@ -229,6 +234,14 @@ fn boot_id() -> [u8; 16] {
         *byte = pair[0] << 4 | pair[1];
     }
     id
+}
+
+/// Why this host sees less than it could, in a sentence; `None` if it does not.
+fn missing_tier(coverage: &[HookStatus]) -> Option<String> {
+    let away: Vec<&HookStatus> = coverage.iter().filter(|hook| !hook.is_active()).collect();
+    let why = away.first()?.reason().unwrap_or("it did not load");
+    let names: Vec<&str> = away.iter().map(|hook| hook.name).collect();
+    Some(format!("this kernel lets us see less than it could, without {}: {why} (`auditor probe`)", names.join(", ")))
 }
 
 fn own_digest() -> anyhow::Result<[u8; 32]> {
