@@ -7,6 +7,7 @@ pub mod serve;
 pub mod setup;
 pub mod staging;
 pub mod suite;
+pub mod witness;
 
 use std::fs::{self, File};
 use std::path::PathBuf;

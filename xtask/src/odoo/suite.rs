@@ -7,7 +7,11 @@ use anyhow::{Result, bail};
 use super::Installation;
 use super::serve::Server;
 use super::staging::Addons;
-use crate::process;
+use super::witness::Witness;
+use crate::process::{self, say};
+
+/// What the tests are told from outside: a folder for pictures of the pages.
+const PASSED_ON: &[&str] = &["NETWORK_AUDIT_SHOTS"];
 
 /// What came out of a run of Odoo's test runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +40,15 @@ pub fn run(
     odoo.args(["-i", addon, "-u", addon, "--workers=0", "--max-cron-threads=0", "--stop-after-init"]);
     odoo.args([&format!("--load=base,web,{addon}"), "--test-enable", "--test-tags", tags.unwrap_or(&own)]);
     let log = server.folder(installation).join("test.log");
+    // Without a daemon the tests that need one say themselves that they are skipped.
+    let witness =
+        Witness::start().inspect_err(|error| say("odoo", &format!("no daemon for the tests: {error:#}"))).ok();
+    if let Some(witness) = &witness {
+        odoo = witness.command(&odoo, installation);
+    }
+    odoo.envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     let result = process::logged(&mut odoo, &log);
+    drop(witness);
     let text = fs::read_to_string(&log)?;
     for line in text.lines().filter(|line| is_of_interest(line)) {
         println!("{line}");
