@@ -2,7 +2,6 @@
 import os
 import socket
 import tempfile
-import time
 from unittest.mock import patch
 
 from odoo.exceptions import UserError
@@ -12,19 +11,7 @@ from ..core import client, hints
 from ..models import network_audit_record
 from . import scene
 from .common import Claims
-
-PATIENCE = 10
-
-
-def wait_for(look):
-    """The first answer that is something; the daemon commits and seals within moments."""
-    until = time.monotonic() + PATIENCE
-    while not (found := look()):
-        if time.monotonic() > until:
-            raise AssertionError('it did not come in time')
-        time.sleep(0.1)
-    return found
-
+from .host import wait_for
 
 @tagged('post_install', '-at_install')
 class TestDaemon(HttpCase):

@@ -1,8 +1,9 @@
 //! An addon's own tests, run by Odoo, and counted.
 
 use std::fs;
+use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::Installation;
 use super::serve::Server;
@@ -10,8 +11,8 @@ use super::staging::Addons;
 use super::witness::Witness;
 use crate::process::{self, say};
 
-/// What the tests are told from outside: a folder for pictures of the pages.
-const PASSED_ON: &[&str] = &["NETWORK_AUDIT_SHOTS"];
+/// A folder for pictures of the pages, where somebody wants them.
+const SHOTS: &str = "NETWORK_AUDIT_SHOTS";
 
 /// What came out of a run of Odoo's test runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +47,11 @@ pub fn run(
     if let Some(witness) = &witness {
         odoo = witness.command(&odoo, installation);
     }
-    odoo.envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    if let Some(folder) = std::env::var_os(SHOTS).map(PathBuf::from) {
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        installation.account.give(&folder)?;
+        odoo.env(SHOTS, fs::canonicalize(folder)?);
+    }
     let result = process::logged(&mut odoo, &log);
     drop(witness);
     let text = fs::read_to_string(&log)?;
