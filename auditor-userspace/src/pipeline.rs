@@ -80,6 +80,9 @@ pub struct Parts {
     pub terms: Terms,
     /// What is recorded of the addresses of clients.
     pub client_addresses: ClientAddresses,
+    /// Calls before this moment (CLOCK_BOOTTIME) are another run's: they lie in the rings, and were recorded by it, or
+    /// nobody was to record them.
+    pub calls_from_ns: u64,
 }
 
 /// What runs, and how it is configured.

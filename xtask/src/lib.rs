@@ -4,6 +4,7 @@ pub mod account;
 pub mod background;
 pub mod cgroup;
 pub mod ebpf;
+pub mod node;
 pub mod odoo;
 pub mod packages;
 pub mod paths;

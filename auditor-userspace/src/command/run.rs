@@ -119,6 +119,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         catalogue,
         terms: config.file.terms(),
         client_addresses: config.file.client_addresses,
+        calls_from_ns: calls_from(&opened.previous, clock::now()),
     });
     pipeline.begin()?;
     socket::serve(api, window)?;
@@ -223,6 +224,16 @@ fn interruption(previous: &PreviousRun, now: Now) -> Option<Loss> {
         until_wall_ns: Some(now.wall_ns),
         detail: "the daemon ended without saying so: nobody was looking, and what was not committed is lost".into(),
     })
+}
+
+/// Since when calls are this run's to record (CLOCK_BOOTTIME): since the run before it was cut off, or else since now.
+const fn calls_from(previous: &PreviousRun, now: Now) -> u64 {
+    match previous {
+        PreviousRun::None | PreviousRun::Stopped { .. } => now.boot_ns,
+        PreviousRun::Interrupted { last_wall_ns } => {
+            now.boot_ns.saturating_sub(now.wall_ns.saturating_sub(*last_wall_ns))
+        }
+    }
 }
 
 fn boot_id() -> [u8; 16] {

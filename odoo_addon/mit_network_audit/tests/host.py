@@ -5,6 +5,7 @@ import ctypes
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 import types
@@ -56,6 +57,40 @@ def wait_until_named():
         return any(it['named'] for it in instances.values())
 
     wait_for(look)
+
+
+class Child:
+    """A process that begins now, and connects and sends when it is told to."""
+
+    _CODE = (
+        'import socket, sys\n'
+        'host, port = sys.stdin.readline().split()\n'
+        's = socket.create_connection((host, int(port)))\n'
+        'print("connected", flush=True)\n'
+        'for _ in sys.stdin: s.sendall(b"x"); print("sent", flush=True)\n'
+    )
+
+    def __enter__(self):
+        # The kernel tells of it before it can connect to anything.
+        pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
+        self._process = subprocess.Popen([sys.executable, '-I', '-S', '-c', self._CODE], **pipes)
+        return self
+
+    def __exit__(self, *_exception):
+        self._process.stdin.close()
+        self._process.wait(PATIENCE)
+        self._process.stdout.close()
+
+    def connect(self, host, port):
+        self._tell(f'{host} {port}')
+
+    def send(self):
+        self._tell('go on')
+
+    def _tell(self, line):
+        self._process.stdin.write(f'{line}\n')
+        self._process.stdin.flush()
+        assert self._process.stdout.readline(), 'it goes on'
 
 
 def _caller(module):

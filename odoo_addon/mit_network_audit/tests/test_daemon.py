@@ -9,7 +9,7 @@ from odoo.tests import HttpCase, TransactionCase, tagged
 
 from ..core import client, hints
 from ..models import network_audit_record
-from . import scene
+from . import host, scene
 from .common import Claims
 from .host import wait_for
 
@@ -122,6 +122,17 @@ class TestDaemon(HttpCase):
         found = wait_for(look)
         self.assertEqual(found[str(ports[0])]['process'], os.getpid())
         self.assertEqual(found[str(ports[1])]['process'], events[1]['pid'])
+
+    def test_a_new_daemon_does_not_count_calls_from_before_it(self):
+        self.url_open('/web/login')
+        host.fresh()
+        self.url_open('/web/login')
+        ledger = list(wait_for(self.served))
+        self.assertEqual([it['flow'] is None for it in ledger], [False])
+
+    @staticmethod
+    def served():
+        return [it for it in client.lines('/v1/records') if it.get('channel') == 'serve']
 
     def test_what_settings_explain_is_taken(self):
         self.env['ir.mail_server'].create(

@@ -18,7 +18,7 @@ VENDOR = {'name': 'Tour', 'hosts': '127.77.0.0/16', 'modules': 'tour_vendor'}
 
 class Tours(Browsing):
     def tour(self, name, picture=None, action='network_audit_report_action', **more):
-        url = f'/odoo/action-{OWN}.{action}'
+        url = f'/odoo/action-{self.env.ref(f"{OWN}.{action}").id}'
         self.see(name, url, picture=picture, **more)
 
 
@@ -80,14 +80,13 @@ class TestTours(Tours):
 
     def test_connections_while_nobody_recorded_are_an_alarm(self):
         self.operations()
-        host.order('kill')
-        with socket.create_server(('127.0.0.1', 0)) as listener:
-            meanwhile = socket.create_connection(listener.getsockname())
+        with host.Child() as child, socket.create_server(('127.0.0.1', 0)) as listener:
+            host.order('kill')
+            child.connect(*listener.getsockname())
             host.order('start')
             host.wait_until_named()
-            meanwhile.sendall(b'x')
+            child.send()
             self.tour('capture_off', 'alarm-capture-off')
-            meanwhile.close()
 
     def test_a_claim_that_the_kernel_contradicts_is_an_alarm(self):
         self.operations()

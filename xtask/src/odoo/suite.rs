@@ -9,6 +9,7 @@ use super::Installation;
 use super::serve::Server;
 use super::staging::Addons;
 use super::witness::Witness;
+use crate::node;
 use crate::process::{self, say};
 
 /// A folder for pictures of the pages, where somebody wants them.
@@ -46,6 +47,15 @@ pub fn run(
         Witness::start().inspect_err(|error| say("odoo", &format!("no daemon for the tests: {error:#}"))).ok();
     if let Some(witness) = &witness {
         odoo = witness.command(&odoo, installation);
+    }
+    match node::modules() {
+        Ok(modules) => {
+            let path = format!("{}:{}:/usr/bin:/bin", modules.join(".bin").display(), installation.python_folder());
+            odoo.env("NETWORK_AUDIT_AXE", modules.join("axe-core/axe.min.js")).env("PATH", path);
+        }
+        Err(error) => {
+            say("odoo", &format!("pages are not checked by axe-core, nor turned from right to left: {error:#}"))
+        }
     }
     if let Some(folder) = std::env::var_os(SHOTS).map(PathBuf::from) {
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;

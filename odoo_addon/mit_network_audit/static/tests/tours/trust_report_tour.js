@@ -8,7 +8,7 @@ const see = (content, trigger) => ({ content, trigger, run: () => {} });
 const click = (content, trigger) => ({ content, trigger, run: "click" });
 
 function add(name, steps) {
-    tours.add(`network_audit_${name}`, { test: true, url: "/odoo", steps: () => steps });
+    tours.add(`network_audit_${name}`, { test: true, steps: () => steps });
 }
 
 const VERIFY = [
