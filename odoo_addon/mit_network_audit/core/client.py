@@ -220,9 +220,9 @@ def lines(path, query=None, seconds=ANSWER_SECONDS):
             yield json.loads(line)
 
 
-def stream(path, query=None, seconds=ANSWER_SECONDS):
+def stream(path, query=None, body=None, seconds=ANSWER_SECONDS):
     """Yields the pieces of an answer, as they come."""
-    with _answer(path, query, None, seconds) as response:
+    with _answer(path, query, body, seconds) as response:
         while piece := response.read(PIECE):
             yield piece
 

@@ -27,7 +27,7 @@ _MEASURE = """
     const scrolled = document.querySelector('.o_network_audit') || page;
     return JSON.stringify({
         height: scrolled.scrollHeight + scrolled.getBoundingClientRect().top,
-        wider: Math.max(0, scrolled.scrollWidth - scrolled.clientWidth),
+        wider: document.querySelector('.o_network_audit') ? scrolled.scrollWidth - scrolled.clientWidth : 0,
     });
 })()
 """

@@ -8,7 +8,7 @@ from odoo.exceptions import UserError
 from odoo.tests import HttpCase, TransactionCase, tagged
 
 from ..core import client, hints
-from ..models import network_audit_record
+from ..models import network_audit_copy, network_audit_record
 from . import host, scene
 from .common import Claims
 from .host import wait_for
@@ -109,6 +109,36 @@ class TestDaemon(HttpCase):
                 [copy.origin, seal['seq']],
             )
         self.assertEqual(self.copies._compare()['unknown'], [seal['seq']])
+
+    def test_a_class_that_became_another_is_told_apart_from_a_change(self):
+        port = self.connect()
+        self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        row = self.records.search(self.own(port), limit=1)
+        self.env.cr.execute(
+            f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
+        )
+        self.env.cr.execute(
+            "UPDATE network_audit_record SET category = 'third_party' WHERE id = %s", [row.id]
+        )
+        found = self.copies._compare()
+        self.assertEqual(found['different'], [])
+        self.assertIn({'seq': row.seq, 'columns': ['category']}, found['judged'])
+
+    def test_more_rows_than_are_compared_at_once_are_all_compared(self):
+        for _ in range(3):
+            port = self.connect()
+        self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        self.env.flush_all()
+        whole = self.copies._compare()
+        with patch.object(network_audit_copy, 'COMPARED', 5):
+            pieces, position = [], 0
+            while position is not None:
+                piece = self.copies._compare(position)
+                pieces.append(piece)
+                position = piece['next']
+        self.assertGreater(len(pieces), 2)
+        self.assertEqual(sum(piece['compared'] for piece in pieces), whole['compared'])
+        self.assertFalse([piece for piece in pieces if piece['missing'] or piece['unknown']])
 
     def test_a_test_event_is_found_again_from_a_worker_and_from_a_child(self):
         first = client.ask('/v1/status')['records']

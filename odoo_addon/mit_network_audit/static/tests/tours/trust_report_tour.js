@@ -48,7 +48,8 @@ add("test_event", TEST_EVENT);
 add("verify", VERIFY);
 add("export", [
     click("take it along", ".o_network_audit_export"),
-    see("how", ".modal .o_network_audit_export_help, .modal-body"),
+    see("and how it is verified", ".modal .o_field_widget[name=command]:contains(auditor-verify)"),
+    see("a nonce is proposed", ".modal .o_field_widget[name=nonce] input:value(/^[0-9a-f]{32}$/)"),
 ]);
 
 // From the banner to a sealed event, to the proof, to the rows behind a figure.
@@ -141,6 +142,7 @@ add("pivot", [
     click("as a pivot", ".o_switch_view.o_pivot"),
     see("sums", ".o_pivot table:contains(stock)"),
 ]);
+add("summary", [see("sums", ".o_pivot table:contains(stock)")]);
 add("graph", [click("as a graph", ".o_switch_view.o_graph"), see("bars", ".o_graph_view canvas")]);
 add("settings", [see("the switch", ".app_settings_block [name=network_audit_enabled] input:checked")]);
 add("requests", [
