@@ -74,6 +74,7 @@ class NetworkAuditSummary(models.TransientModel):
                 *(line[name] for name in _SUMS),
             )
             for line in lines
+            if line['operations'] or line['sent'] or line['received']
         ]
         statement = f'INSERT INTO {self._table} ({", ".join(names)}) VALUES %s'
         if values:
