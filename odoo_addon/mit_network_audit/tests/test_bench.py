@@ -1,4 +1,5 @@
 # Part of Network Audit. License LGPL-3.
+import logging
 import os
 import time
 
@@ -7,6 +8,8 @@ from odoo.tests import TransactionCase, tagged
 from ..core import rows
 from ..models import network_audit_record
 from . import scene
+
+_logger = logging.getLogger(__name__)
 
 ROWS = int(os.environ.get('NETWORK_AUDIT_BENCH_ROWS', 1_000_000))
 # Seconds, and records a second.
@@ -30,7 +33,7 @@ class TestBench(TransactionCase):
         work()
         seconds = time.perf_counter() - begun
         self.found.append((what, seconds, most))
-        print(f'bench: {what}: {seconds:.3f} s (at most {most} s)')  # noqa: T201
+        _logger.info('bench: %s: %.3f s (at most %s s)', what, seconds, most)
 
     def fill(self):
         with self.records._open(network_audit_record.APPEND):
@@ -66,7 +69,7 @@ class TestBench(TransactionCase):
         for group in GROUPS:
             self.measure(
                 f'by {group}',
-                lambda group=group: self.records.formatted_read_group(
+                lambda group=group: self.records._read_group(
                     OPERATIONS, [group], ['__count', 'sent:sum', 'received:sum']
                 ),
                 LIST,
@@ -78,6 +81,6 @@ class TestBench(TransactionCase):
         begun = time.perf_counter()
         self.records._append(found)
         rate = count / (time.perf_counter() - begun)
-        print(f'bench: taken over: {rate:.0f} records/s (at least {TAKEN})')  # noqa: T201
+        _logger.info('bench: taken over: %.0f records/s (at least %s)', rate, TAKEN)
         self.assertGreaterEqual(rate, TAKEN)
         self.assertEqual([it for it in self.found if it[1] > it[2]], [])
