@@ -298,7 +298,7 @@ fn records_are_found_by_every_word_of_a_filter() {
     let port = server();
     odoo.tell(&json!(["hook"]));
     odoo.tell(&json!(["connect", "127.0.0.1", port, "sale"]));
-    odoo.tell(&json!(["lie", "127.0.0.1", port, "liar"]));
+    odoo.tell(&json!(["other_address", "127.0.0.1", port, "liar"]));
     let vendor = json!({"setting": "watch", "value": {"name": "Loop", "hosts": ["127.0.0.0/24"]}});
     odoo.post("/v1/policy", &vendor);
     reported(&daemon, "both to be counted", "/v1/report", |report| report["cards"]["total"].as_u64() >= Some(2));

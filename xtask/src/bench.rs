@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use xtask::odoo::staging::Addons;
+use xtask::odoo::{Installation, database, suite};
 use xtask::process::{self, say};
 use xtask::programs::Profile;
 use xtask::{ebpf, paths, programs, python};
@@ -12,7 +14,8 @@ use xtask::{ebpf, paths, programs, python};
 type Table = fn(&Path, &[String]) -> Result<()>;
 
 /// The tables, by the names that one asks for them by.
-const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger)];
+const TABLES: &[(&str, Table)] =
+    &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger), ("app", app)];
 
 /// Prints one table, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
@@ -50,6 +53,21 @@ fn ledger(checkout: &Path, arguments: &[String]) -> Result<()> {
     let mut cargo = programs::cargo(checkout);
     cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-ledger", "--"]);
     process::run(cargo.args(arguments)).context("the ledger's table misses a floor, or cannot be measured")
+}
+
+/// What the app costs in an Odoo that keeps a million records.
+fn app(checkout: &Path, _: &[String]) -> Result<()> {
+    let installation = Installation::find()?;
+    let addons = Addons::stage(&installation, checkout)?;
+    let name = format!("bench-{}", std::process::id());
+    database::clone(&installation, database::TEMPLATE, &name)?;
+    let outcome = suite::run(&installation, &addons, &name, "mit_network_audit", Some("network_audit_bench"));
+    database::remove(&installation, &name)?;
+    let outcome = outcome?;
+    if outcome.failed > 0 {
+        bail!("the app's table misses a goal: {}", outcome.names.join(", "));
+    }
+    Ok(())
 }
 
 /// What the addon's hook costs on each interpreter here.

@@ -1,5 +1,7 @@
 //! Records as JSON: the only place that knows how they are written for programs.
 
+mod words; // type and class of a record
+
 use auditor_common::body::{
     AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label,
     Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, RunStart, Sample,
@@ -12,6 +14,8 @@ pub use auditor_common::note::hex;
 use serde_json::{Map, Value, json};
 
 use crate::destination::Destination;
+
+pub use words::{TYPES, class, kind};
 
 /// The head of a record, as far as people see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,58 +92,6 @@ pub fn event_wall_ns(head: &Head, body: &Body) -> u64 {
         _ => return head.wall_ns,
     };
     head.wall_ns.saturating_sub(head.boot_ns.saturating_sub(sample.boot_ns))
-}
-
-/// The words of `type`.
-pub const TYPES: [&str; 11] =
-    ["genesis", "event", "seal", "loss", "recover", "run", "rotate", "policy", "prune", "clock", "export"];
-
-/// The word of a record's type.
-#[must_use]
-pub const fn kind(body: &Body) -> &'static str {
-    match body {
-        Body::Genesis { .. } => "genesis",
-        Body::FlowOpened(_) | Body::FlowTraffic(_) | Body::Call(_) | Body::Process(_) => "event",
-        Body::Seal(_) => "seal",
-        Body::Loss(_) | Body::Unrecorded(_) => "loss",
-        Body::Recover(_) => "recover",
-        Body::RunStart(_) | Body::RunStop(_) | Body::Ack(_) | Body::Checked(_) | Body::Egress(_) => "run",
-        Body::Rotate(_) => "rotate",
-        Body::Policy(_) | Body::Decision(_) | Body::Acknowledged(_) | Body::Restated(_) => "policy",
-        Body::Prune(_) => "prune",
-        Body::Clock(_) => "clock",
-        Body::Export(_) => "export",
-    }
-}
-
-/// The word of a record's class.
-#[must_use]
-pub const fn class(body: &Body) -> &'static str {
-    match body {
-        Body::Genesis { .. } => "genesis",
-        Body::FlowOpened(_) => "flow_opened",
-        Body::FlowTraffic(flow) if flow.end.is_some() => "flow_ended",
-        Body::FlowTraffic(_) => "flow_interim",
-        Body::Call(_) => "call",
-        Body::Process(_) => "process",
-        Body::Seal(_) => "seal",
-        Body::Loss(_) => "loss",
-        Body::Unrecorded(_) => "unrecorded",
-        Body::Recover(_) => "recover",
-        Body::RunStart(_) => "run_start",
-        Body::RunStop(_) => "run_stop",
-        Body::Ack(_) => "ack",
-        Body::Checked(_) => "check",
-        Body::Egress(_) => "egress",
-        Body::Rotate(_) => "rotate",
-        Body::Policy(_) => "policy",
-        Body::Decision(_) => "decision",
-        Body::Acknowledged(_) => "acknowledged",
-        Body::Restated(_) => "restated",
-        Body::Prune(_) => "prune",
-        Body::Clock(_) => "clock",
-        Body::Export(_) => "export",
-    }
 }
 
 fn content(body: &Body) -> Value {

@@ -8,7 +8,7 @@ from odoo.http import content_disposition, request
 from ..access import require
 from ..core import client
 
-# The daemon reads the whole period before the first byte comes: the list that is signed stands first.
+# The daemon reads the whole period before the first byte comes: the signed list stands first.
 FIRST_BYTE_SECONDS = 600
 
 
@@ -18,9 +18,9 @@ class Export(http.Controller):
         """The archive, as it comes from the daemon: nothing of it is kept here."""
         try:
             require(request.env)
-            # Somebody else's is none of this user's: a record of a transient model is its maker's.
             wizard = request.env['network.audit.export'].browse(wizard_id).exists()
-            if not wizard:
+            # Somebody else's is none of this user's.
+            if wizard.sudo().create_uid != request.env.user:
                 return _sentence('There is no such export: open the form again.', 404)
             question, name = wizard._question(), wizard._file_name()
         except (AccessError, MissingError) as error:
