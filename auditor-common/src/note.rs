@@ -280,7 +280,8 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// Bytes in base64, in the one form that they have.
-pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 

@@ -94,7 +94,8 @@ pub struct Thief {
     pub log: Signer,
     /// The key of the epoch.
     pub epoch: Signer,
-    number: u32,
+    /// Its number.
+    pub number: u32,
 }
 
 impl Thief {

@@ -84,6 +84,21 @@ impl Daemon {
     /// Starts it (again) on the same state, and waits until it answers.
     pub fn start_again(&mut self) {
         self.spawn();
+        self.wait_until_it_answers();
+    }
+
+    /// Starts it as root, by something that takes the rest of its command line for the program to run: what a
+    /// container's runtime is.
+    pub fn start_in(&mut self, mut runtime: Command) {
+        for folder in [self.state(), self.run_folder()] {
+            std::os::unix::fs::chown(folder, Some(0), Some(0)).expect("root");
+        }
+        runtime.arg(&self.program);
+        self.spawn_by(runtime);
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&mut self) {
         let mut child = self.child.take().expect("a child");
         wait_for("the daemon to answer", || {
             if let Some(status) = child.try_wait().expect("a child") {
@@ -96,8 +111,11 @@ impl Daemon {
 
     /// Starts it without waiting.
     pub fn spawn(&mut self) {
+        self.spawn_by(unit().command(&self.program).expect("root"));
+    }
+
+    fn spawn_by(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "the daemon runs already");
-        let mut command = unit().command(&self.program).expect("root");
         command.arg("run").args(["--scope", &self.scope.argument()]).args(&self.arguments);
         command.arg("--state-dir").arg(self.state()).arg("--run-dir").arg(self.run_folder());
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).expect("a log");
@@ -208,12 +226,17 @@ impl Daemon {
 
     /// What the local API answers, by an ordinary HTTP client.
     pub fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get_text(path)).expect("JSON")
+    }
+
+    /// The same, to the byte.
+    pub fn get_text(&self, path: &str) -> String {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--fail", "--max-time", "20", "--unix-socket"]);
         let output = curl.arg(self.run_folder().join("auditor.sock")).arg(format!("http://auditor{path}")).output();
         let output = output.expect("curl");
         assert!(output.status.success(), "GET {path}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        String::from_utf8(output.stdout).expect("UTF-8")
     }
 }
 

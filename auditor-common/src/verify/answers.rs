@@ -2,6 +2,7 @@
 
 use super::rows::{Broken, changed_or_link, tail_violated};
 use super::{Answer, Finding, Question, Released, Scope, Standing, Start, Verdict, Verifier};
+use crate::origin::Origin;
 use crate::stream::StreamTable;
 
 impl Verifier {
@@ -158,9 +159,15 @@ impl Verifier {
             return tail.clone();
         }
         let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let only_begun = "it has its first seal, and no head file yet says that there is more";
         match &self.evidence.released {
             Released::NotKept => {
                 Answer::new(Standing::NotProven, format!("complete up to size {size}; later is unproven"))
+            }
+            // The head file is written after the first seal: a crash between the two is no cut.
+            Released::Missing if self.only_begun() => Answer::new(Standing::NotProven, only_begun),
+            Released::Newest(released) if self.only_begun() && self.follows(&released.checkpoint.origin) => {
+                Answer::new(Standing::NotProven, only_begun)
             }
             Released::Missing => Answer::new(Standing::Violated, "the head file is missing"),
             Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
@@ -172,6 +179,17 @@ impl Verifier {
                 format!("there is no checkpoint of size {}, which was released", released.checkpoint.size),
             ),
         }
+    }
+
+    /// There is nothing but the first seal.
+    fn only_begun(&self) -> bool {
+        self.start == 0 && self.checkpoints == 1
+    }
+
+    /// Is this ledger the next one after that?
+    fn follows(&self, before: &Origin) -> bool {
+        let ours = &self.identity.origin;
+        ours.node() == before.node() && ours.incarnation() == before.incarnation() + 1
     }
 
     fn time(&self) -> Answer {

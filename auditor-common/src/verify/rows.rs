@@ -8,7 +8,7 @@ use crate::body::{Body, BodyError, Export, Policy, Prune, Recover, SCHEMA, Strea
 use crate::checkpoint::SignedCheckpoint;
 use crate::epoch::EpochNote;
 use crate::merkle::{CompactRange, Hash, leaf, verify_inclusion};
-use crate::record::{ENTRY_LEN, Entry, EntryType, Row, RowError, genesis_prev};
+use crate::record::{ENTRY_LEN, Entry, EntryType, Row, genesis_prev};
 use crate::stream::{CONTROL, StreamTable, table_leaf};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
@@ -92,22 +92,22 @@ impl Start {
     }
 }
 
-/// A row with its hashes: the part of the work that needs no order, and can be done on any thread.
-#[derive(Clone, Copy, Debug)]
-pub struct Digested<'a> {
-    row: Result<Row<'a>, RowError>,
+/// The hashes of a row: the part of the work that needs no order, and can be done on any thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
     leaf: Hash,
     fits: bool,
 }
 
-impl<'a> Digested<'a> {
-    /// Hashes a row.
+impl Digest {
+    /// Hashes a row. Of what is no row the hashes are of no use, and of no harm.
     #[must_use]
-    pub fn new(bytes: &'a [u8]) -> Self {
-        match Row::parse(bytes) {
-            Ok(row) => Self { row: Ok(row), leaf: row.leaf(), fits: row.fits() },
-            Err(error) => Self { row: Err(error), leaf: [0; 32], fits: false },
-        }
+    pub fn new(bytes: &[u8]) -> Self {
+        Row::parse(bytes).map_or(Self { leaf: [0; 32], fits: false }, |row| Self::of(&row))
+    }
+
+    fn of(row: &Row<'_>) -> Self {
+        Self { leaf: row.leaf(), fits: row.fits() }
     }
 }
 
@@ -245,12 +245,13 @@ impl Verifier {
 
     /// Looks at the next row. After an error there is nothing more to look at: see [`Verifier::finish`].
     pub fn row(&mut self, key: u64, bytes: &[u8]) -> Result<(), Finding> {
-        self.digested(key, &Digested::new(bytes))
+        let outcome = self.look(key, bytes, None);
+        self.keep(outcome)
     }
 
     /// The same for a row that is hashed already.
-    pub fn digested(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
-        let outcome = self.look(key, digested);
+    pub fn digested(&mut self, key: u64, bytes: &[u8], digest: Digest) -> Result<(), Finding> {
+        let outcome = self.look(key, bytes, Some(digest));
         self.keep(outcome)
     }
 
@@ -305,7 +306,7 @@ impl Verifier {
         outcome
     }
 
-    fn look(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
+    fn look(&mut self, key: u64, bytes: &[u8], digest: Option<Digest>) -> Result<(), Finding> {
         let seq = self.next();
         self.seal_has_its_checkpoint()?;
         if key > seq {
@@ -314,11 +315,9 @@ impl Verifier {
         if key < seq {
             return Err(Finding::integrity(key, format!("record {key} is there twice")));
         }
-        let row = match digested.row {
-            Ok(row) => row,
-            Err(error) => return Err(Finding::integrity(seq, format!("record {seq}: {error}"))),
-        };
-        if row.entry.seq == seq && !digested.fits {
+        let row = Row::parse(bytes).map_err(|error| Finding::integrity(seq, format!("record {seq}: {error}")))?;
+        let digest = digest.unwrap_or_else(|| Digest::of(&row));
+        if row.entry.seq == seq && !digest.fits {
             let sentence = format!("record {seq}: its body is not the one that was sealed");
             return Err(Finding::integrity(seq, sentence));
         }
@@ -326,7 +325,7 @@ impl Verifier {
         if self.broken.is_none() {
             self.body(seq, &row)?;
         }
-        self.take(row.entry, digested.leaf);
+        self.take(row.entry, digest.leaf);
         Ok(())
     }
 
