@@ -73,7 +73,7 @@ pub enum Command {
     Report(ReportArgs),
     /// What was recorded
     Events(EventsArgs),
-    /// What went where: a line a flow
+    /// What went where: a line a flow, of the last day unless --since says otherwise
     Flows(FlowsArgs),
     /// Which modules called out: a line a module
     Modules(SumsArgs),
@@ -346,7 +346,7 @@ pub struct SumsArgs {
 }
 
 /// Which records.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct WhichArgs {
     /// Only this module's
     #[arg(long, value_name = "MODULE")]

@@ -6,10 +6,11 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::cli::{FlowsArgs, Output, SumsArgs};
+use crate::cli::{FlowsArgs, Output, Since, SumsArgs, WhichArgs};
 use crate::command::events::question;
 use crate::command::exit;
 use crate::config::Places;
+use crate::report::basis::DAY_NS;
 use crate::report::{Report, text};
 use crate::{client, events};
 
@@ -23,7 +24,9 @@ struct Flow {
 /// Prints one line a flow.
 pub(super) fn flows(places: &Places, asked: &FlowsArgs) -> anyhow::Result<u8> {
     let mut flows: BTreeMap<u64, Flow> = BTreeMap::new();
-    client::lines(&places.api_socket(), &question(&asked.which, false), |record| {
+    // All of them are held until the last record has come: nobody means half a year.
+    let which = WhichArgs { since: asked.which.since.or(Some(Since::Ago(DAY_NS))), ..asked.which.clone() };
+    client::lines(&places.api_socket(), &question(&which, false), |record| {
         match record["class"].as_str() {
             Some("flow_opened") => {
                 let seq = record["seq"].as_u64().unwrap_or_default();

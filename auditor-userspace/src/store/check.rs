@@ -171,9 +171,10 @@ impl Check {
                     continue;
                 }
                 // A commit that a power cut tore was not acknowledged: the next start goes back to the one before.
-                if snapshot.is_unclean() {
+                if snapshot.is_unclean()
+                    && let Ok(db) = snapshot.repaired(CACHE)
+                {
                     let mut repaired = self.clone();
-                    let db = snapshot.repaired(CACHE)?;
                     let again = repaired.in_one_state(&db, first, before.as_ref(), next, released, progress);
                     if is_sound(&repaired, &again) {
                         *self = repaired;

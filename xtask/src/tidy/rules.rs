@@ -143,4 +143,5 @@ pub const LONG_FILES: &[(&str, &str)] = &[
         "auditor-userspace/src/store/open.rs",
         "one sequence: every way in which a store can be found, and what is done then",
     ),
+    ("auditor-userspace/src/serve/wire.rs", "one form for each class of record: the format's table again, as JSON"),
 ];
