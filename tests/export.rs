@@ -9,7 +9,7 @@ use auditor_common::note::VerifierKey;
 use auditor_common::tar::Archive;
 use auditor_common::verify::{Expect, Files, Finding, Question, Standing, Trust, Verdict, exit, verify_export};
 use auditor_tests::ledger::{Ledger, at, options};
-use auditor_userspace::export::{self, ExportError, Output, Request};
+use auditor_userspace::export::{self, ExportError, Output, Published, Request};
 use auditor_userspace::store::{Limits, StoreTree};
 
 /// An export in memory: written to, and read from.
@@ -64,7 +64,8 @@ fn export(dir: &Path, ledger: &mut Ledger, request: &Request, output: &mut dyn O
     let record = export::record(&mut reader, request, "root (0)")?;
     let announced = ledger.store.announce_export(record, ledger.input(), ledger.now)?;
     ledger.note_sealed();
-    let note = export::write(dir, reader, request, &announced, 1_767_225_600, output, &mut |_, _| {})?;
+    let keys = Published::read(dir, announced.checkpoint.origin.incarnation())?;
+    let note = export::write(&keys, reader, request, &announced, 1_767_225_600, output, &mut |_, _| {})?;
     output.finish(&ledger.store.sign_export(&note.text())?)
 }
 

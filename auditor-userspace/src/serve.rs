@@ -2,6 +2,8 @@
 //!
 //! Who may see what is decided by the kernel's word about the peer alone ([`peer`]); the socket itself is open to all.
 
+pub mod export; // a part of the ledger, handed out
+mod ledger_orders; // what the operator wants of the ledger
 pub mod orders; // what only the recording thread can do
 pub mod peer; // who is asking
 mod policy; // asking for a policy, and the answers

@@ -154,6 +154,26 @@ impl Daemon {
         self.state = state;
     }
 
+    /// Has everything in its state folder belong to it, whoever wrote that.
+    pub fn take_state(&self) {
+        let mut folders = vec![self.state()];
+        while let Some(folder) = folders.pop() {
+            unit().give(&folder).expect("the daemon's account");
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                unit().give(&path).expect("the daemon's account");
+                folders.extend(path.is_dir().then_some(path));
+            }
+        }
+    }
+
+    /// Has this configuration from its next start on.
+    pub fn configure(&mut self, text: &str) {
+        let path = self.folder.path().join("auditor.toml");
+        fs::write(&path, text).expect("a configuration");
+        self.arguments = vec!["--config".to_owned(), path.display().to_string()];
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("a running daemon").id()
@@ -237,6 +257,15 @@ fn auditor() -> &'static Path {
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
         Some(_) => programs::path(Profile::Dev).expect("a target folder"),
         None => programs::auditor(Profile::Dev).expect("the daemon can be built"),
+    })
+}
+
+/// The offline verifier, built once likewise.
+pub fn verifier() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
+        Some(_) => programs::path(Profile::Dev).expect("a target folder").with_file_name("auditor-verify"),
+        None => programs::verifier(Profile::Dev).expect("the verifier can be built"),
     })
 }
 

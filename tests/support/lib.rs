@@ -14,13 +14,13 @@ mod scene;
 mod servers;
 mod skip;
 
-pub use daemon::{Daemon, Scope};
+pub use daemon::{Daemon, Scope, verifier};
 pub use odoo::{Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};
-pub use skip::{a_daemon, an_odoo, root, skip};
+pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, skip};
 pub use xtask::cgroup::Group;
 
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database, postgres, serve, setup, suite};
 use xtask::{addon, ebpf, paths};
 
-use crate::{bench, check, doctor, test, up};
+use crate::{bench, check, doctor, kernels, test, up};
 
 /// Builds, sets up, starts and tests Network Audit.
 #[derive(Parser)]
@@ -68,6 +68,11 @@ enum Task {
     /// The addon as people install it: a tree and an archive for each series of Odoo
     #[command(subcommand)]
     Addon(Addon),
+    /// Run the tests of the kernel half on other kernels, booted by an emulator
+    Kernels {
+        /// A part of the tests' names
+        filter: Option<String>,
+    },
     /// A real Odoo 19 with a PostgreSQL of its own
     #[command(subcommand)]
     Odoo(Odoo),
@@ -160,6 +165,7 @@ impl Arguments {
             Task::Tidy => check::tidiness().map(|()| ExitCode::SUCCESS),
             Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
             Task::Bench { table, arguments } => bench::run(table.as_deref(), &arguments).map(|()| ExitCode::SUCCESS),
+            Task::Kernels { filter } => Ok(exit(kernels::run(filter.as_deref())?)),
             Task::BuildEbpf => {
                 println!("{}", ebpf::build()?.display());
                 Ok(ExitCode::SUCCESS)

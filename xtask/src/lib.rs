@@ -14,5 +14,6 @@ pub mod programs;
 pub mod python;
 pub mod servers;
 pub mod service;
+pub mod suite_apt;
 pub mod tally;
 pub mod tidy;

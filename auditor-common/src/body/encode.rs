@@ -4,7 +4,7 @@ use minicbor::Encoder;
 
 use super::{
     AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Hook, Loss,
-    PolicyRecord, Process, ProcessRecord, Prune, Recover, RunStart, Sample, Seal, StreamEnd, Unrecorded,
+    PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd, Unrecorded,
 };
 
 impl Body {
@@ -43,6 +43,7 @@ impl Body {
             }
             Self::Decision(it) => decision(&mut out, it),
             Self::Acknowledged(it) => acknowledged(&mut out, it),
+            Self::Restated(it) => restated(&mut out, it),
             Self::Prune(prune) => self::prune(&mut out, prune),
             Self::Clock(step) => {
                 out.map(2).key(1).uint(step.before_wall_ns).key(2).uint(step.after_wall_ns);
@@ -237,6 +238,11 @@ fn decision(out: &mut Writer, it: &PolicyRecord) {
 fn acknowledged(out: &mut Writer, it: &AckRecord) {
     out.map(6).key(1).text(&it.instance).key(2).text(&it.reason).key(3).text(&it.subject).key(4).text(&it.text);
     actor(out.key(5).uint(it.before_seq).key(6), it.actor);
+}
+
+fn restated(out: &mut Writer, it: &Restated) {
+    out.map(6).key(1).uint(it.record).key(2).uint(it.wall_ns).key(3).uint(it.entry_type);
+    out.key(4).uint(it.entry_class).key(5).text(&it.instance).key(6).bytes(&it.content);
 }
 
 fn run_start(out: &mut Writer, run: &RunStart) {

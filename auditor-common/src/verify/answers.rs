@@ -52,7 +52,9 @@ impl Verifier {
         let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
             return Err(Finding::integrity(self.start, "there is no checkpoint"));
         };
-        if let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
+        // Where the next ledger declares that this one was cut, that is what is to be said of its end.
+        if self.evidence.declared.is_none()
+            && let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
             && next.start > self.next().max(newest.size)
         {
             let sentence = format!("epoch {} begins at record {}, which is missing", next.epoch, next.start);

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context as _, bail};
-use auditor_common::body::{Body, Loss, RunStart};
+use auditor_common::body::{Body, Checked, Loss, RunStart};
 use auditor_common::gap::Gap;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -21,12 +21,14 @@ use crate::clock::{self, Now};
 use crate::command::config::{self, Configured};
 use crate::command::exit;
 use crate::config::{Config, Places, Scope};
+use crate::nightly;
 use crate::pipeline::{Digests, Parts, Pipeline};
 use crate::policy::Policies;
 use crate::probe::{Options, Probe};
 use crate::report::basis::Host;
 use crate::serve::books::{self, Books, Shelf};
-use crate::serve::orders;
+use crate::serve::export::Exports;
+use crate::serve::orders::{self, Desk};
 use crate::serve::peer::Instances;
 use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
@@ -64,6 +66,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     let digests = Digests { binary: own_digest()?, config: Sha256::digest(config.canonical()).into() };
     let mut options = OpenOptions::new(env!("CARGO_PKG_VERSION"), clock::now());
     (options.binary, options.config) = (digests.binary, digests.config);
+    options.policy = config.file.retention.policy(config.file.policy.retention_days, "configuration");
     options.clock = clock::state().map_or((false, u64::MAX), |state| (state.synchronised, state.max_error_ns));
     let (mut store, opened) = Store::open(&config.places.state, &options)?;
     say_what_was_found(&opened);
@@ -90,6 +93,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
     let (desk, orders) = orders::desk();
     books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone())?;
+    let checks = Checks { books: books.clone(), desk: desk.clone() };
     let window = Window {
         records: Ledger::from(store.reader()),
         books,
@@ -97,6 +101,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         committed: committed_watch,
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),
+        exports: Exports::new(config.places.state.clone(), store.reader()),
         own_uid: own_uid(),
     };
     let finder = Finder::new(config.scope.clone(), config.file.instances.clone());
@@ -114,13 +119,32 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         catalogue,
         terms: config.file.terms(),
         client_addresses: config.file.client_addresses,
+        retention: config.file.retention,
     });
     pipeline.begin()?;
     socket::serve(api, window)?;
+    nightly::keep(config.places.clone(), config.file.verification.hour, checks)?;
     tracing::info!(state = %config.places.state.display(), run = %config.places.run.display(), "recording");
     pipeline.run(&stop)?;
     drop(fs::remove_file(config.places.api_socket()));
     Ok(exit::FINE)
+}
+
+/// What the daemon's own verification has to know of the daemon.
+struct Checks {
+    books: Shelf,
+    desk: Desk,
+}
+
+impl nightly::Daemon for Checks {
+    fn last(&self) -> Option<Option<u64>> {
+        let known = self.books.is_caught_up();
+        known.then(|| self.books.read().rollup.history().newest_check().map(|check| check.wall_ns))
+    }
+
+    fn take(&self, checked: Checked) -> bool {
+        self.desk.checked(checked)
+    }
 }
 
 fn say_what_was_found(opened: &Opened) {

@@ -4,9 +4,11 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use auditor_common::note::VerifierKey;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Places;
-use crate::verify::{Request, child, in_child};
+use crate::nightly::yield_to_others;
+use crate::verify::{Progress, Request, child, in_child};
 
 /// Verifies the ledger in a process of its own, and prints what that found.
 pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> anyhow::Result<u8> {
@@ -18,7 +20,14 @@ pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> a
     if let Some(root_key) = root_key {
         command.arg("--root-key").arg(root_key);
     }
-    let report = in_child(command, &mut |_| {})?;
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}  {msg}")?);
+    let report = in_child(command, &mut |progress| match progress {
+        Progress::Segment { path, .. } => bar.set_message(path.display().to_string()),
+        Progress::Records(count) => bar.set_position(count),
+    });
+    bar.finish_and_clear();
+    let report = report?;
     if as_json {
         println!("{}", report.to_json());
     } else {
@@ -28,7 +37,10 @@ pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> a
 }
 
 /// Reads the ledger, and says line by line how far it is.
-pub(super) fn read(places: &Places, root_key: Option<&str>) -> anyhow::Result<u8> {
+pub(super) fn read(places: &Places, root_key: Option<&str>, gently: bool) -> anyhow::Result<u8> {
+    if gently {
+        yield_to_others();
+    }
     let request = Request { state: places.state.clone(), pinned: parse(root_key)?, incarnation: None };
     Ok(child(&request))
 }

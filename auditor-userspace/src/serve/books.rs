@@ -16,7 +16,6 @@ use super::wire::Head;
 use crate::catalogue::Catalogue;
 use crate::destination::Knowledge;
 use crate::policy::Policies;
-use crate::policy::record::{PolicyRecord, Sealed};
 use crate::report::basis::{Basis, Host};
 use crate::report::code::{Codes, Issued};
 use crate::report::reason::Moment;
@@ -72,21 +71,19 @@ impl Books {
     }
 
     /// Something was asked for and decided: the instance's own catalogue may be another one from here on.
-    fn decided(&mut self, sealed: Sealed, record: &PolicyRecord) {
-        self.policies.apply(sealed, record);
-        let own = self.policies.catalogue(&record.instance, &self.knowledge.catalogue);
-        self.knowledge.instances.entry(record.instance.clone()).or_default().1 = own;
+    fn decided(&mut self, instance: &str) {
+        let own = self.policies.catalogue(instance, &self.knowledge.catalogue);
+        self.knowledge.instances.entry(instance.to_owned()).or_default().1 = own;
     }
 
     /// Takes up to a page of records into the books; how many there were.
     fn take(&mut self, page: &[(Head, Body)]) {
         for (head, body) in page {
             self.rollup.apply(head, body, Beside::default(), &self.knowledge);
-            let sealed = Sealed { seq: head.seq, wall_ns: head.wall_ns };
-            match body {
-                Body::Decision(record) => self.decided(sealed, record),
-                Body::Acknowledged(record) => self.policies.acknowledged(sealed, record),
-                _ => {}
+            if self.policies.take(head.seq, head.wall_ns, body)
+                && let Some(instance) = body.instance()
+            {
+                self.decided(instance);
             }
         }
     }

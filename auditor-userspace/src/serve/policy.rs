@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::orders::{Done, Order};
+use super::orders::{Done, Order, Outcome};
 use super::peer::Sight;
 use super::refusal::Refusal;
 use super::socket::{Peer, Window, json, parse};
@@ -209,7 +209,8 @@ fn whose(sight: &Sight, peer: Peer, instance: Option<String>) -> Result<(Actor, 
 /// What was recorded. It is sealed, and from here on every answer of this window knows it.
 async fn answer<R: Records>(window: &Window<R>, done: &Done) -> Result<Response, Refusal> {
     window.books.until(done.seq).await;
-    let (name, content) = match &*done.body {
+    let Outcome::Recorded(body) = &done.outcome else { return Err(Refusal::absent("nothing was recorded")) };
+    let (name, content) = match &**body {
         Body::Decision(record) => ("decision", wire::decision(record)),
         Body::Acknowledged(record) => ("acknowledged", wire::acknowledged(record)),
         _ => ("record", Value::Null),

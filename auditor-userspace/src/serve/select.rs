@@ -88,6 +88,7 @@ impl<'a> About<'a> {
             }
             Body::Decision(it) => Self { instance: Some(&it.instance), ..Self::default() },
             Body::Acknowledged(it) => Self { instance: Some(&it.instance), ..Self::default() },
+            Body::Restated(it) => Self { instance: Some(&it.instance), ..Self::default() },
             Body::Unrecorded(it) => Self { instance: Some(&it.instance), ..Self::default() },
             _ => Self::default(),
         }

@@ -22,13 +22,14 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::books::Shelf;
+use super::export::Exports;
 use super::figures;
 use super::orders::Desk;
 use super::peer::{Instances, Sight};
 use super::refusal::Refusal;
 use super::select::Select;
 use super::status::Status;
-use super::{Records, policy, wire};
+use super::{Records, export, ledger_orders, policy, wire};
 use crate::attribute::proc::{Proc, Processes as _};
 
 /// A question is not longer than this, bytes.
@@ -51,6 +52,8 @@ pub struct Window<R> {
     pub books: Shelf,
     /// Where the recording thread takes orders.
     pub desk: Desk,
+    /// What exports are made of.
+    pub exports: Exports,
     /// The user the daemon runs as.
     pub own_uid: u32,
 }
@@ -112,6 +115,10 @@ fn router<R: Records>(window: Window<R>) -> Router {
         .route("/v1/policy/decide", post(policy::decide::<R>))
         .route("/v1/catalogue", get(policy::catalogue::<R>))
         .route("/v1/ack", post(policy::acknowledge::<R>))
+        .route("/v1/export", post(export::export::<R>))
+        .route("/v1/ledger/retain", post(ledger_orders::retain::<R>))
+        .route("/v1/ledger/rotate", post(ledger_orders::rotate::<R>))
+        .route("/v1/ledger/answer", post(ledger_orders::answer::<R>))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(window)
 }
@@ -143,6 +150,7 @@ async fn status<R: Records>(
         Sight::Instance(own) => status.instances.retain(|name, _| *name == own),
         Sight::Nothing => return Err(Refusal::not_yours()),
     }
+    status.verified = window.books.read().rollup.history().newest_check().map(Into::into);
     Ok(json(&serde_json::to_value(&status)?))
 }
 

@@ -2,8 +2,8 @@
 
 use auditor_common::body::{
     AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label,
-    Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, Sample, Seal, Step,
-    Unrecorded,
+    Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, RunStart, Sample,
+    Seal, Step, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -92,6 +92,7 @@ fn content(body: &Body) -> (&'static str, &'static str, Value) {
         Body::Policy(it) => ("policy", "policy", policy(it)),
         Body::Decision(it) => ("policy", "decision", decision(it)),
         Body::Acknowledged(it) => ("policy", "acknowledged", acknowledged(it)),
+        Body::Restated(it) => ("policy", "restated", restated(it)),
         Body::Prune(it) => ("prune", "prune", prune(it)),
         Body::Clock(it) => {
             ("clock", "clock", json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}))
@@ -131,6 +132,15 @@ pub fn acknowledged(it: &AckRecord) -> Value {
         "before_seq": it.before_seq,
         "actor": actor(it.actor),
     })
+}
+
+/// A record that is said again: as that record is written.
+fn restated(it: &Restated) -> Value {
+    let said = it.body().map_or(Value::Null, |body| {
+        let (kind, class, content) = content(&body);
+        json!({"type": kind, "class": class, "content": content})
+    });
+    json!({"record": it.record, "first": time(it.wall_ns), "instance": it.instance, "said": said})
 }
 
 fn actor(actor: Actor) -> Value {

@@ -11,6 +11,7 @@
 //!
 //! Records after the newest checkpoint are sealed before anything else is written.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
@@ -85,7 +86,9 @@ impl Store {
             // Whatever the run before left unsealed is sealed, and with it its key has signed for the last time.
             store.rotate(options.seal(), options.now, "start")?;
         }
-        store.set_policy(&options.policy, options.now)?;
+        if store.policy_in_force.is_none() {
+            store.set_policy(&options.policy, options.now)?;
+        }
         let checkpoint = store.checkpoint.clone().map(|signed| CheckpointInfo::of(&signed));
         let root = node.root;
         let opened = Opened { created, root, origin: store.keys.origin.clone(), run, previous, recovered, checkpoint };
@@ -130,6 +133,7 @@ impl Store {
             pins: super::append::Pins::default(),
             salts: super::Salts::default(),
             announced: Vec::new(),
+            measured: BTreeMap::new(),
             stopped: false,
         }
     }

@@ -1,7 +1,6 @@
 //! Reading records: for the thread that answers questions, beside the one that writes; and for other processes, from
 //! the files.
 
-use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -62,7 +61,37 @@ pub(super) struct Shared {
     pub(super) checkpoint: Mutex<Option<SignedCheckpoint>>,
     /// Segments that are written no more, as readers have opened them. The writer drops those that it removes, so that
     /// the disk has their room at once.
-    pub(super) closed: Mutex<BTreeMap<u64, Arc<ReadOnlyDatabase>>>,
+    pub(super) closed: Mutex<Closed>,
+}
+
+/// So many closed segments are kept open: whoever reads them one after the other needs one, and each may take
+/// [`CACHE`] bytes.
+const KEPT_OPEN: usize = 4;
+
+/// Segments that readers have opened, by their first record; the one that was used last at the end.
+#[derive(Default)]
+pub(super) struct Closed(Vec<(u64, Arc<ReadOnlyDatabase>)>);
+
+impl Closed {
+    fn get(&mut self, first: u64) -> Option<Arc<ReadOnlyDatabase>> {
+        let kept = self.remove(first)?;
+        self.0.push((first, Arc::clone(&kept)));
+        Some(kept)
+    }
+
+    fn keep(&mut self, first: u64, db: ReadOnlyDatabase) {
+        self.remove(first);
+        self.0.push((first, Arc::new(db)));
+        if self.0.len() > KEPT_OPEN {
+            self.0.remove(0);
+        }
+    }
+
+    /// Lets go of a segment.
+    pub(super) fn remove(&mut self, first: u64) -> Option<Arc<ReadOnlyDatabase>> {
+        let at = self.0.iter().position(|(kept, _)| *kept == first)?;
+        Some(self.0.remove(at).1)
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -301,7 +330,7 @@ impl Reader {
             }
         }
         if let Source::Writer(shared) = &self.source {
-            let kept = shared.closed.lock().unwrap_or_else(PoisonError::into_inner).get(&first).cloned();
+            let kept = shared.closed.lock().unwrap_or_else(PoisonError::into_inner).get(first);
             if let Some(db) = kept {
                 return read(&begin(&*db, &path)?, &path);
             }
@@ -319,7 +348,7 @@ impl Reader {
                     // Nobody writes a segment that was closed, except to go on with the newest one.
                     if let (Source::Writer(shared), false) = (&self.source, snapshot.is_unclean()) {
                         let mut closed = shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
-                        closed.insert(first, Arc::new(db));
+                        closed.keep(first, db);
                     }
                     return Ok(value);
                 }

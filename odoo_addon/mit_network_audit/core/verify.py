@@ -428,6 +428,14 @@ BODIES = {
     (POLICY, 2): table(
         instance=(1, text), reason=(2, text), subject=(3, text), text=(4, text), before_seq=(5, u64), actor=(6, actor)
     ),
+    (POLICY, 3): table(
+        record=(1, u64),
+        wall_ns=(2, u64),
+        entry_type=(3, uint(1, 13)),
+        entry_class=(4, u32),
+        instance=(5, text),
+        content=(6, octets()),
+    ),
     (CLOCK, 0): table(before_wall_ns=(1, u64), after_wall_ns=(2, u64)),
     (EXPORT, 0): table(
         id=(1, octets(16)),
