@@ -97,6 +97,24 @@ fn an_odoo_sees_its_own_instance_and_no_other() {
     assert_eq!(daemon.get("/v1/policy")["decisions"], json!([]));
 }
 
+#[test]
+fn whoever_hangs_up_before_the_answer_ends_nobody() {
+    use std::io::Write as _;
+    require!(support::a_daemon());
+    let mut daemon = Daemon::start(Scope::Process(std::process::id()));
+    // While it does not look, so that it answers when nobody is there any more.
+    xtask::process::signal(daemon.pid(), libc::SIGSTOP);
+    for _ in 0..8 {
+        let socket = daemon.run_folder().join("auditor.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("it listens");
+        stream.write_all(b"GET /v1/records HTTP/1.1\r\nHost: auditor\r\n\r\n").expect("room");
+    }
+    xtask::process::signal(daemon.pid(), libc::SIGCONT);
+    wait_for("all of them to be answered", || daemon.get("/v1/status").is_object().then_some(()));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(daemon.ended(), None, "{}", daemon.log());
+}
+
 /// What somebody without any right gets: the status, and the sentence.
 fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> (u64, String) {
     let mut curl = Command::new("setpriv");

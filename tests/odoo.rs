@@ -201,7 +201,7 @@ fn without_a_daemon_the_modules_of_an_odoo_go_out_as_ever() {
     let group = Group::new().expect("a control group");
     let servers = Servers::start();
     let nowhere = std::path::Path::new("/nonexistent");
-    let odoo = Odoo::start(Start { group: &group, run_folder: nowhere, servers: &servers, workers: 2, crons: 0 });
+    let odoo = Odoo::start(Start::new(&group, nowhere, &servers));
     for channel in ["requests", "smtp", "curl", "psycopg2", "ctypes", "udp", "thread", "pool", "postcommit"] {
         let operation = format!("alone-{channel}");
         let (status, body) = odoo.rpc().get(&format!("/vendor_demo/press?channel={channel}&operation={operation}"));

@@ -18,15 +18,16 @@ pub const UDP: u16 = 17;
 pub const IDLE_NS: u64 = 60_000_000_000;
 /// How long an inbound flow may wait for the process that serves it (nanoseconds).
 pub const OWNER_WAIT_NS: u64 = 2_000_000_000;
-/// How long one that has its owner may wait for the claim of who serves it (nanoseconds), and never beyond a seal.
-pub const CLAIM_WAIT_NS: u64 = 500_000_000;
+/// How long one that has its owner may wait for the claim of who serves it (nanoseconds): an Odoo that is asked for the
+/// first time finds its routes before it says so.
+pub const CLAIM_WAIT_NS: u64 = 2_000_000_000;
 
 /// What the flows that wait are flushed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
     /// Records are made durable.
     Commit,
-    /// Samples are accounted for: whatever stands on one of them has to be recorded before.
+    /// Samples are accounted for: whatever stands on one of them has to be recorded before, or without its number.
     Seal,
 }
 
@@ -248,14 +249,17 @@ impl Flows {
     pub fn flush(&mut self, why: Flush, now_boot_ns: u64, changes: &mut Vec<Change>) {
         let mut still = Vec::new();
         for cookie in std::mem::take(&mut self.waiting) {
-            let Some(flow) = self.open.get(&cookie).filter(|flow| flow.recorded.is_none()) else { continue };
+            let Some(flow) = self.open.get_mut(&cookie).filter(|flow| flow.recorded.is_none()) else { continue };
             let waited = now_boot_ns.saturating_sub(flow.last_ns);
             let waits = match (flow.opened.inbound, flow.opened.owner_known) {
                 (true, false) => waited < OWNER_WAIT_NS,
-                (true, true) => why == Flush::Commit && waited < CLAIM_WAIT_NS,
+                (true, true) => waited < CLAIM_WAIT_NS,
                 (false, _) => false,
             };
             if waits {
+                if why == Flush::Seal {
+                    flow.opened.header.kseq = 0;
+                }
                 still.push(cookie);
             } else {
                 changes.push(Change::Opened(flow.opened.clone()));
@@ -486,7 +490,7 @@ mod tests {
 
     #[test]
     fn an_inbound_flow_waits_for_its_owner_and_for_who_serves_it() {
-        for (why, at) in [(Flush::Commit, 3 + CLAIM_WAIT_NS), (Flush::Seal, 4)] {
+        for why in [Flush::Commit, Flush::Seal] {
             let made = story(|flows, changes| {
                 flows.established(&established(1, flag::INBOUND), changes);
                 flows.flush(Flush::Seal, 2, changes);
@@ -494,10 +498,13 @@ mod tests {
                 let mut owner = established(3, flag::INBOUND);
                 owner.header.tgid = 9;
                 flows.first_use(&owner, changes);
-                flows.flush(Flush::Commit, 2 + CLAIM_WAIT_NS, changes);
+                flows.flush(why, 2 + CLAIM_WAIT_NS, changes);
                 assert!(!flows.waits_for_owner(1) && flows.has_waiting() && changes.is_empty());
-                flows.flush(why, at, changes);
+                flows.flush(Flush::Commit, 3 + CLAIM_WAIT_NS, changes);
                 assert!(!flows.has_waiting());
+                let Change::Opened(opened) = &changes[0] else { panic!("a flow begins with its opening") };
+                let numbered = opened.header.kseq != 0;
+                assert_eq!(numbered, why == Flush::Commit, "a number does not outlive the seal that counts it");
             });
             assert_eq!(made, ["opened local=true inbound=true tgid=9"], "{why:?}");
         }

@@ -248,7 +248,7 @@ pub struct Store {
     keys: Keys,
     /// When this epoch began, on the boot clock.
     epoch_boot_ns: u64,
-    recheck: epoch::Recheck,
+    recheck: epoch::SecondReading,
     chain: Chain,
     streams: stream::Streams,
     /// The policy in force, and the number of its record.

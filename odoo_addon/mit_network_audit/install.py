@@ -17,7 +17,7 @@ from odoo.tools.misc import Callbacks
 
 from odoo.addons.base.models import ir_cron
 
-from .core import calls, carry, frames, hints, hook, layers
+from .core import carry, frames, hook, layers
 from .core.origin import CRON, CURRENT, Host, Origin
 from .core.wrapper import Wrapper
 
@@ -145,11 +145,8 @@ def _noting_static(recorder):
 
 def _claim_served(recorder, request, origin):
     """Says on whose behalf the accepted socket of this request is used."""
-    sys.audit(hook.ALIVE)
     environ = request.httprequest._HTTPRequest__environ
-    sock = calls.kernel_socket(environ.get('werkzeug.socket') or environ.get('socket'))
-    if sock is not None and calls.family(sock) in calls.INTERNET:
-        recorder.append(hints.SERVE, calls.cookie(sock), origin)
+    recorder.served(environ.get('werkzeug.socket') or environ.get('socket'), origin)
 
 
 def _keeping_route(original):

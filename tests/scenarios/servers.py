@@ -18,6 +18,7 @@ import io
 import json
 import signal
 import socketserver
+import ssl
 import struct
 import sys
 import threading
@@ -31,6 +32,7 @@ DEFAULT_PORTS = {
     'postgres': 18132,
     'imap': 18143,
     'pop3': 18110,
+    'tls': 18193,
 }
 IDLE_SECONDS = 60
 
@@ -180,6 +182,41 @@ class Tcp(Conversation):
             self.wfile.write(b'ok\n')
 
 
+class Tls(Conversation):
+    """As `tcp`, within TLS; anonymous, because a demonstration needs no certificate."""
+
+    protocol = 'tls'
+
+    def handle(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers('AECDH-AES256-SHA:@SECLEVEL=0')
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        wrapped = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.exchange(wrapped.do_handshake)
+        while line := self.exchange(wrapped.read, 1000):
+            self.saw(line.decode('latin-1').strip())
+            self.exchange(wrapped.write, b'ok\n')
+
+    def exchange(self, act, *arguments):
+        """One step within TLS; the bytes that are counted are those outside of it."""
+        while True:
+            done, wants = b'', False
+            try:
+                done = act(*arguments)
+            except ssl.SSLWantReadError:
+                wants = True
+            except ssl.SSLError:
+                pass  # the other side has ended it
+            if piece := self.outgoing.read():
+                self.wfile.write(piece)
+            if not wants:
+                return done
+            if not (piece := self.counted.read(16_384)):
+                return b''
+            self.incoming.write(piece)
+
+
 class Postgres(Conversation):
     """Answers a start-up packet with an error; the operation is `application_name`."""
 
@@ -222,9 +259,9 @@ class Imap(Conversation):
             tag, command, *arguments = [*words, '']
             if command == 'LOGIN':
                 self.saw(arguments[0].strip('"'))
-            for line in self.DATA.get(command, ()):
-                self.wfile.write(f'* {line}\r\n'.encode())
-            self.wfile.write(f'{tag} OK done\r\n'.encode())
+            lines = [f'* {line}' for line in self.DATA.get(command, ())]
+            # In one piece: a client hangs up at the first line of the last answer.
+            self.wfile.write('\r\n'.join([*lines, f'{tag} OK done', '']).encode())
             if command == 'LOGOUT':
                 return
 
@@ -285,6 +322,7 @@ KINDS = {
     'postgres': (TcpServer, Postgres),
     'imap': (TcpServer, Imap),
     'pop3': (TcpServer, Pop3),
+    'tls': (TcpServer, Tls),
 }
 
 

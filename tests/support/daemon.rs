@@ -226,12 +226,17 @@ impl Daemon {
 
     /// What the local API answers, by an ordinary HTTP client.
     pub fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get_text(path)).expect("JSON")
+    }
+
+    /// The same, to the byte.
+    pub fn get_text(&self, path: &str) -> String {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--fail", "--max-time", "20", "--unix-socket"]);
         let output = curl.arg(self.run_folder().join("auditor.sock")).arg(format!("http://auditor{path}")).output();
         let output = output.expect("curl");
         assert!(output.status.success(), "GET {path}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        String::from_utf8(output.stdout).expect("UTF-8")
     }
 }
 

@@ -3,19 +3,26 @@
 //! Everything here panics instead of returning an error: a test that cannot go on shows where. What a machine may lack
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
+pub mod bench;
+pub mod bundle;
 mod daemon;
+pub mod forge;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
+pub mod mutate;
 mod odoo;
+pub mod power;
 mod puppet;
 mod rpc;
 mod scene;
+pub mod second;
 mod servers;
 mod skip;
+pub mod witness;
 
 pub use daemon::{Daemon, Scope, verifier};
-pub use odoo::{Odoo, Start};
+pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;

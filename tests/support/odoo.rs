@@ -13,8 +13,21 @@ use xtask::process;
 
 use crate::{Group, Rpc, Servers, checkout, wait_for};
 
+/// How the auditor's addon comes into a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Loaded server-wide, and installed in the database.
+    Loaded,
+    /// Loaded server-wide, and not installed.
+    LoadedOnly,
+    /// On the addons path, and neither loaded nor installed.
+    OnPath,
+    /// Not there at all.
+    Nowhere,
+}
+
 /// How a server is started.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Start<'a> {
     /// The control group that it runs in.
     pub group: &'a Group,
@@ -26,6 +39,20 @@ pub struct Start<'a> {
     pub workers: u32,
     /// Cron workers. The demonstration vendor's cron is due as soon as there is one.
     pub crons: u32,
+    /// How the auditor's addon comes in.
+    pub door: Door,
+    /// What the process finds in its environment besides.
+    pub environment: Vec<(&'static str, String)>,
+    /// What its command line says besides.
+    pub arguments: Vec<String>,
+}
+
+impl<'a> Start<'a> {
+    /// Prefork with two workers, and the addon loaded and installed.
+    pub fn new(group: &'a Group, run_folder: &'a Path, servers: &'a Servers) -> Self {
+        let door = Door::Loaded;
+        Self { group, run_folder, servers, workers: 2, crons: 0, door, environment: Vec::new(), arguments: Vec::new() }
+    }
 }
 
 /// A running server on a database of its own. Both are gone when this value is dropped.
@@ -34,25 +61,38 @@ pub struct Odoo {
     installation: Installation,
     server: Server,
     child: Child,
+    others: Vec<String>,
 }
 
 impl Odoo {
-    /// Starts a server with the auditor's addon and the demonstration vendors installed, and waits until it answers.
+    /// Starts a server with the demonstration vendors installed, and waits until it answers.
     pub fn start(start: Start<'_>) -> Self {
         let installation = Installation::find().expect("an Odoo that is set up");
         Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
-        let addons = Addons::stage(&installation, &checkout()).expect("the addons");
-        let template = database::template_with(&installation, &addons).expect("a template database");
         let name = unique_name();
-        database::clone(&installation, &template, &name).expect("a database");
+        make_database(&installation, start.door, &name);
+        let addons = staged(&installation, start.door != Door::Nowhere);
         let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
+        if start.door == Door::OnPath {
+            "base,rpc,web".clone_into(&mut server.load);
+        }
+        server.environment.extend(start.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        server.arguments.extend(start.arguments);
         server.environment.push(("NETWORK_AUDIT_RUN_DIR".to_owned(), start.run_folder.display().to_string()));
         server.environment.push(("VENDOR_DEMO_SERVERS".to_owned(), start.servers.ports().to_owned()));
         (server.workers, server.crons) = (start.workers, start.crons);
         let child = spawn(&server, &installation, start.group);
-        let mut odoo = Self { installation, server, child };
+        let mut odoo = Self { installation, server, child, others: Vec::new() };
         odoo.wait_until_ready();
         odoo
+    }
+
+    /// Another database for the same server; it is gone with it.
+    pub fn add_database(&mut self) -> String {
+        let name = unique_name();
+        make_database(&self.installation, Door::Loaded, &name);
+        self.others.push(name.clone());
+        name
     }
 
     /// Ends it without a warning, with all its processes, and starts it again on the same database.
@@ -62,9 +102,12 @@ impl Odoo {
         self.wait_until_ready();
     }
 
-    /// Ends it without a warning: its process namespace dies with its first process.
+    /// Ends it without a warning: its process namespace dies with its first process, which is the master. (Whoever
+    /// started that one cannot take it along: a change of user takes the wish away.)
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
+        if let Some(master) = self.first_process() {
+            process::signal(master, libc::SIGKILL);
+        }
         let _ = self.child.wait();
     }
 
@@ -112,10 +155,13 @@ impl Odoo {
 
     /// The master's process id, as the host counts.
     pub fn master(&self) -> u32 {
+        self.first_process().expect("a running Odoo")
+    }
+
+    fn first_process(&self) -> Option<u32> {
         let pid = self.child.id();
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let children = fs::read_to_string(path).expect("a running Odoo");
-        children.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a master process")
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
     }
 
     /// Where it answers.
@@ -126,6 +172,16 @@ impl Odoo {
     /// Its port on loopback.
     pub fn port(&self) -> u16 {
         self.server.http_port
+    }
+
+    /// The port of its evented child on loopback.
+    pub fn gevent_port(&self) -> u16 {
+        self.server.gevent_port
+    }
+
+    /// Whether it has workers.
+    pub fn is_prefork(&self) -> bool {
+        self.server.workers > 0
     }
 
     /// The database.
@@ -141,6 +197,17 @@ impl Odoo {
     /// A client of it.
     pub fn rpc(&self) -> Rpc {
         Rpc::new(&self.address(), self.database())
+    }
+
+    /// A client of another of its databases.
+    pub fn rpc_of(&self, database: &str) -> Rpc {
+        Rpc::new(&self.address(), database)
+    }
+
+    /// Ends it and starts it again, with one more database.
+    pub fn serve_also(&mut self, database: &str, group: &Group) {
+        self.server.arguments.push(format!("--database={},{database}", self.server.database));
+        self.kill_and_start_again(group);
     }
 
     /// What it logged.
@@ -165,17 +232,40 @@ impl Drop for Odoo {
         if std::thread::panicking() {
             eprintln!("Odoo's log:\n{}", self.log());
         }
-        let _ = database::remove(&self.installation, self.database());
+        for name in self.others.iter().chain([&self.server.database]) {
+            let _ = database::remove(&self.installation, name);
+        }
         let _ = fs::remove_dir_all(self.server.folder(&self.installation));
     }
 }
+
+/// The addons of a server, with the auditor's own or without.
+fn staged(installation: &Installation, with_ours: bool) -> Addons {
+    if with_ours {
+        return Addons::stage(installation, &checkout()).expect("the addons");
+    }
+    let vendors = ["vendor_demo", "vendor_other"].map(|name| checkout().join("tests/odoo_addons").join(name));
+    Addons::stage_from(installation, &vendors).expect("the addons")
+}
+
+/// A database with the demonstration vendors, and with the auditor's addon where it is to be installed.
+fn make_database(installation: &Installation, door: Door, name: &str) {
+    let installed = staged(installation, door == Door::Loaded);
+    let template = database::template_with(installation, &installed).expect("a template database");
+    database::clone(installation, &template, name).expect("a database");
+}
+
+/// Names are asked for on loopback, where nobody answers: no test asks anybody outside.
+const QUIET_RESOLVER: &str = "printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > \"$0\" && \
+                              mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
 
 /// Root makes the namespaces, and then becomes Odoo's account; the environment is Odoo's own.
 fn spawn(server: &Server, installation: &Installation, group: &Group) -> Child {
     let odoo = server.serve(installation).expect("Odoo's command line");
     let account = &installation.account;
     let mut command = group.command("unshare");
-    command.args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "--", "setpriv"]);
+    command.args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "--"]);
+    command.args(["sh", "-c", QUIET_RESOLVER]).arg(server.folder(installation).join("resolv.conf")).arg("setpriv");
     command.arg(format!("--reuid={}", account.uid)).arg(format!("--regid={}", account.gid)).arg("--clear-groups");
     command.arg("--").arg(odoo.get_program()).args(odoo.get_args());
     take_environment(&mut command, &odoo);

@@ -1,7 +1,7 @@
 //! What the daemon takes for an Odoo, and that does as a test says: see `scenarios/odoo-bin`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ impl Puppet {
 
     /// The same, by a program that takes the rest of its command line for another one.
     pub fn start_in(group: &Group, daemon: &Daemon, config: &str, starter: &[&str]) -> Self {
-        let script = checkout().join("tests/scenarios/odoo-bin");
-        let words: Vec<&Path> = starter.iter().map(Path::new).chain([Path::new("python3"), &script]).collect();
+        let (interpreter, script) = (interpreter(), checkout().join("tests/scenarios/odoo-bin"));
+        let words: Vec<&Path> = starter.iter().map(Path::new).chain([&*interpreter, &*script]).collect();
         let mut command = group.command(words[0]);
         command.args(&words[1..]).args(["-c", config]).env("NETWORK_AUDIT_RUN_DIR", daemon.run_folder());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
@@ -41,6 +41,11 @@ impl Puppet {
     /// The name that the daemon gives it.
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Says something, and gives the answer.
@@ -74,6 +79,11 @@ impl Puppet {
     pub fn post_text(&mut self, path: &str, text: &str) -> (u64, String) {
         answer(&self.tell(&json!(["post", path, text])))
     }
+}
+
+/// The system's own: what stands first on a path may be a script that starts one.
+fn interpreter() -> PathBuf {
+    xtask::python::interpreters().into_iter().next().map_or_else(|| PathBuf::from("python3"), |(_, path)| path)
 }
 
 fn answer(value: &Value) -> (u64, String) {

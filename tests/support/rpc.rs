@@ -26,7 +26,8 @@ impl Rpc {
 
     /// The same, where no answer is an answer.
     pub fn try_get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
-        let mut response = self.agent.get(format!("{}{path}", self.address)).call()?;
+        let request = self.agent.get(format!("{}{path}", self.address)).header("X-Odoo-Database", &self.database);
+        let mut response = request.call()?;
         Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     }
 

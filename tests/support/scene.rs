@@ -25,11 +25,15 @@ impl Scene {
 
     /// With so many workers and cron workers.
     pub fn with(workers: u32, crons: u32) -> Self {
+        Self::start(|start| Start { workers, crons, ..start })
+    }
+
+    /// With an Odoo that is started as one says.
+    pub fn start(vary: impl FnOnce(Start<'_>) -> Start<'_>) -> Self {
         let group = Group::new().expect("a control group");
         let servers = Servers::start();
         let daemon = Daemon::start(Scope::Group(group.path().to_path_buf()));
-        let run_folder = &daemon.run_folder();
-        let odoo = Odoo::start(Start { group: &group, run_folder, servers: &servers, workers, crons });
+        let odoo = Odoo::start(vary(Start::new(&group, &daemon.run_folder(), &servers)));
         Self { odoo, daemon, servers, group }
     }
 
@@ -71,10 +75,14 @@ impl Default for Scene {
 }
 
 /// By both ports: no two connections that a test makes have the same. Of a datagram socket the kernel tells the remote
-/// one only, and a test sends one datagram.
+/// one only: there a test sends datagrams of different lengths.
 fn is_of(record: &Value, seen: &Connection) -> bool {
     let opened = &record["opened"];
     opened["remote"]["port"] == seen.server_port
         && opened["direction"] == "out"
-        && (seen.protocol == "udp" || opened["local"]["port"] == seen.peer_port)
+        && if seen.protocol == "udp" {
+            record["sent"] == seen.received
+        } else {
+            opened["local"]["port"] == seen.peer_port
+        }
 }

@@ -12,7 +12,7 @@ use xtask::{ebpf, paths, programs, python};
 type Table = fn(&Path, &[String]) -> Result<()>;
 
 /// The tables, by the names that one asks for them by.
-const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("daemon", daemon), ("hook", hook)];
+const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger)];
 
 /// Prints one table, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
@@ -42,6 +42,14 @@ fn daemon(checkout: &Path, _: &[String]) -> Result<()> {
     let mut cargo = programs::cargo(checkout);
     cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-daemon", "--"]);
     process::run(cargo.arg(auditor)).context("the daemon's table misses a goal, or cannot be measured")
+}
+
+/// What the ledger costs, against redb and SHA-256 alone.
+fn ledger(checkout: &Path, arguments: &[String]) -> Result<()> {
+    say("bench", "building it as it ships");
+    let mut cargo = programs::cargo(checkout);
+    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-ledger", "--"]);
+    process::run(cargo.args(arguments)).context("the ledger's table misses a floor, or cannot be measured")
 }
 
 /// What the addon's hook costs on each interpreter here.

@@ -57,7 +57,7 @@ enum Task {
     Vectors,
     /// Measure what it costs, and print the tables
     Bench {
-        /// One table: kernel or hook; all by default
+        /// One table: kernel, daemon, hook or ledger; all by default
         table: Option<String>,
         /// What its program is told
         #[arg(last = true)]
@@ -65,14 +65,14 @@ enum Task {
     },
     /// Build the kernel programs
     BuildEbpf,
-    /// The addon as people install it: a tree and an archive for each series of Odoo
-    #[command(subcommand)]
-    Addon(Addon),
     /// Run the tests of the kernel half on other kernels, booted by an emulator
     Kernels {
         /// A part of the tests' names
         filter: Option<String>,
     },
+    /// The addon as people install it: a tree and an archive for each series of Odoo
+    #[command(subcommand)]
+    Addon(Addon),
     /// A real Odoo 19 with a PostgreSQL of its own
     #[command(subcommand)]
     Odoo(Odoo),
@@ -251,7 +251,7 @@ impl Serve {
 
 fn run_suite(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
     let addons = Addons::stage(installation, &paths::checkout()?)?;
-    let name = format!("test_{addon}");
+    let name = format!("test-{addon}-{}", std::process::id());
     database::clone(installation, database::TEMPLATE, &name)?;
     let outcome = suite::run(installation, &addons, &name, addon, tags);
     database::remove(installation, &name)?;

@@ -59,7 +59,8 @@ impl Finder {
         let all: HashSet<u32> = processes.all().into_iter().collect();
         self.passed.retain(|tgid| all.contains(tgid));
         let news = all.iter().filter(|tgid| lineage.get(**tgid).is_none() && !self.passed.contains(*tgid));
-        let mut unknown: Vec<Seen> = news.filter_map(|&tgid| processes.seen(tgid)).collect();
+        // One that has ended was told as such, and does nothing any more.
+        let mut unknown: Vec<Seen> = news.filter_map(|&tgid| processes.seen(tgid)).filter(|it| !it.ended).collect();
         unknown.sort_by_key(|seen| (seen.start_ns, seen.tgid));
         let mut found: Vec<Found> = Vec::new();
         for seen in unknown {
@@ -151,6 +152,14 @@ mod tests {
     fn a_cgroup_is_everything_in_it_and_below_and_their_children() {
         check(Scope::Cgroup("/odoo".into()), &[4, 5, 6, 7, 9]);
         check(Scope::Cgroup("/od".into()), &[]);
+    }
+
+    #[test]
+    fn what_has_ended_is_not_found() {
+        let mut machine = machine();
+        machine.0.iter_mut().filter(|it| it.tgid == 5).for_each(|it| it.ended = true);
+        let found = Finder::new(Scope::Odoo, Vec::new()).look(&machine, &Lineage::default());
+        assert_eq!(found.iter().map(|it| it.seen.tgid).collect::<Vec<_>>(), [4]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::Claimed;
 const HOLES_MAX: usize = 16;
 /// How often an entry that is not whole is looked at again before it counts as malformed.
 const HOLE_READS_MAX: u32 = 1000;
-/// A head that leaps further than this is no counter of claims.
+/// A counter that leaps further than this is none.
 const LEAP_MAX: u64 = 1 << 40;
 
 /// What is claimed.
@@ -285,8 +285,15 @@ impl RingReader {
     pub fn read_new(&mut self) -> io::Result<Batch> {
         let mut batch = Batch::default();
         let now = counters(&read_header(&self.file)?);
-        batch.dropped = now.dropped.saturating_sub(self.seen.dropped);
-        batch.failures = now.failures.saturating_sub(self.seen.failures);
+        for (count, now, seen) in [
+            (&mut batch.dropped, now.dropped, self.seen.dropped),
+            (&mut batch.failures, now.failures, self.seen.failures),
+        ] {
+            let since = now.saturating_sub(seen);
+            // What no process can have counted is no count: the ledger's sums are not for whoever writes nonsense.
+            *count = if since > LEAP_MAX { 0 } else { since };
+            batch.malformed += u64::from(since > LEAP_MAX);
+        }
         self.seen = now;
         self.fill_holes(&mut batch)?;
         if now.head != self.read_to {

@@ -70,6 +70,19 @@ impl Member {
     }
 }
 
+/// What a process became by an `exec`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The kernel's short name.
+    pub comm: String,
+    /// Path of the program.
+    pub executable: Option<String>,
+    /// How many arguments it was started with.
+    pub arguments: Option<u32>,
+    /// When, CLOCK_BOOTTIME nanoseconds.
+    pub since_ns: u64,
+}
+
 /// The tree of audited processes.
 #[derive(Debug, Default)]
 pub struct Lineage {
@@ -149,6 +162,8 @@ impl Lineage {
     /// claim about this very fork; without one the child keeps what its parent has.
     pub fn forked(&mut self, parent: u32, child: Identity, cgroup: u64, spawn: Option<Attribution>) -> Option<&Member> {
         let from = self.members.get(&parent)?;
+        // A lie about a spawn is told once, with the fork: what the child does by itself is no further lie.
+        let spawn = spawn.map(|spawn| Attribution { contradictions: Vec::new(), ..spawn });
         let member = Member {
             identity: child,
             parent: Some(parent),
@@ -162,18 +177,14 @@ impl Lineage {
     }
 
     /// A process became another program; `begun` is the instance that it begins, if it begins one.
-    pub fn executed(
-        &mut self,
-        tgid: u32,
-        comm: String,
-        executable: Option<String>,
-        arguments: Option<u32>,
-        begun: Option<String>,
-    ) -> Option<&Member> {
+    pub fn executed(&mut self, tgid: u32, program: Program, begun: Option<String>) -> Option<&Member> {
         let member = self.members.get_mut(&tgid)?;
-        member.comm = Some(comm);
-        member.executable = executable;
-        member.arguments = arguments;
+        member.comm = Some(program.comm);
+        member.executable = program.executable;
+        member.arguments = program.arguments;
+        // Found in the middle of its work, it may have been using sockets that the kernel had not told of. The new
+        // program has none that it used unseen.
+        member.since_ns = member.since_ns.min(program.since_ns);
         if let Some(instance) = begun {
             member.instance = instance;
         }
@@ -190,11 +201,15 @@ impl Lineage {
 mod tests {
     use auditor_common::body::{Attribution, Label};
 
-    use super::{Identity, Lineage};
+    use super::{Identity, Lineage, Program};
     use crate::attribute::proc::Seen;
 
     fn spawn(module: &str) -> Attribution {
         Attribution { label: Label::Matched, module: Some(module.into()), ..Attribution::default() }
+    }
+
+    fn program(comm: &str, since_ns: u64) -> Program {
+        Program { comm: comm.into(), since_ns, ..Program::default() }
     }
 
     fn odoo() -> Lineage {
@@ -212,7 +227,7 @@ mod tests {
         let mut lineage = odoo();
         lineage.forked(1, Identity { tgid: 2, start_ns: 20 }, 0, Some(spawn("a")));
         lineage.forked(2, Identity { tgid: 3, start_ns: 30 }, 0, None);
-        lineage.executed(3, "curl".into(), None, Some(2), None);
+        lineage.executed(3, program("curl", 31), None);
         lineage.forked(3, Identity { tgid: 4, start_ns: 40 }, 0, None);
         assert_eq!(module(&lineage, 4), Some("a"));
         assert_eq!(module(&lineage, 1), None);
@@ -221,9 +236,21 @@ mod tests {
     #[test]
     fn a_start_script_that_becomes_an_odoo_is_that_odoo_from_then_on() {
         let mut lineage = odoo();
-        assert_eq!(lineage.executed(1, "odoo".into(), None, Some(3), None).map(|it| &*it.instance), Some("i"));
+        assert_eq!(lineage.executed(1, program("odoo", 11), None).map(|it| &*it.instance), Some("i"));
         let begun = Some("shop".to_owned());
-        assert_eq!(lineage.executed(1, "odoo".into(), None, Some(3), begun).map(|it| &*it.instance), Some("shop"));
+        assert_eq!(lineage.executed(1, program("odoo", 12), begun).map(|it| &*it.instance), Some("shop"));
+    }
+
+    #[test]
+    fn a_new_program_is_seen_whole_from_its_first_moment() {
+        let mut lineage = Lineage::default();
+        lineage.found(&Seen { tgid: 1, ..Seen::default() }, 10, 10_000, "i".into());
+        let since = |lineage: &Lineage| lineage.get(1).map(|member| member.since_ns);
+        assert_eq!(since(&lineage), Some(10_000));
+        lineage.executed(1, program("odoo", 500), None);
+        assert_eq!(since(&lineage), Some(500));
+        lineage.executed(1, program("odoo", 600), None);
+        assert_eq!(since(&lineage), Some(500), "what was seen whole before stays so");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Seen {
     pub uid: u32,
     /// The lines of `/proc/PID/cgroup`.
     pub cgroups: String,
+    /// It has ended, and its parent has not asked how.
+    pub ended: bool,
 }
 
 /// A source of knowledge about processes.
@@ -84,6 +86,7 @@ impl Processes for Proc {
             executable: executable(&folder),
             uid: fs::metadata(&folder).ok()?.uid(),
             cgroups: fs::read_to_string(folder.join("cgroup")).unwrap_or_default(),
+            ended: stat.ended,
         })
     }
 }
@@ -122,6 +125,7 @@ struct Stat {
     comm: String,
     parent: u32,
     start_ticks: u64,
+    ended: bool,
 }
 
 /// `proc_pid_stat(5)`: the name is in parentheses and may hold anything, so the last one ends it.
@@ -133,6 +137,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
         comm: comm.to_owned(),
         parent: fields.get(1)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
+        ended: matches!(*fields.first()?, "Z" | "X"),
     })
 }
 
@@ -143,7 +148,9 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let text = "7 (a) b ( c) S 3 7 7 0 -1 1 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
-        assert_eq!(parse_stat(text), Some(Stat { comm: "a) b ( c".into(), parent: 3, start_ticks: 12345 }));
+        let stat = Stat { comm: "a) b ( c".into(), parent: 3, start_ticks: 12345, ended: false };
+        assert_eq!(parse_stat(text), Some(stat));
+        assert!(parse_stat(&text.replace(" S ", " Z ")).is_some_and(|it| it.ended));
     }
 
     #[test]

@@ -12,13 +12,14 @@ use crate::config::Places;
 use crate::key;
 use crate::serve::wire;
 use crate::store::default_node;
+use crate::store::disk::Files;
 
 /// So many epochs are shown to people, the newest.
 const SHOWN: usize = 24;
 
 /// Makes a node's keys; the root key's private half goes into a file of its own, to be taken off the machine.
 pub(super) fn init(places: &Places, root_key: &Path) -> anyhow::Result<u8> {
-    let root = key::init(&places.state, &default_node(), Some(root_key), clock::now().wall_ns)?;
+    let root = key::init(&Files, &places.state, &default_node(), Some(root_key), clock::now().wall_ns)?;
     println!("{root}");
     eprintln!("This is the root key's public half: pin it where the ledger will be verified.");
     eprintln!("Its private half is in {}: take that file off this machine now.", root_key.display());

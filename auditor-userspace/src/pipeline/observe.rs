@@ -7,7 +7,7 @@ use super::Pipeline;
 use super::withheld::Withheld;
 use crate::attribute;
 use crate::attribute::claims::same_process;
-use crate::attribute::lineage::{Identity, Member};
+use crate::attribute::lineage::{Identity, Member, Program};
 use crate::attribute::proc::Processes as _;
 use crate::clock::Now;
 use crate::decode::Event;
@@ -128,8 +128,10 @@ impl Pipeline {
         let parent = Identity::from(&event.header);
         let child = Identity { tgid: event.child_tgid, start_ns: event.child_start_ns };
         let spawn = attribute::spawn(&self.claims, parent, event.parent_ns_tid, event.header.boot_ns);
+        let contradictions = spawn.as_ref().map(|it| it.contradictions.clone()).unwrap_or_default();
         let Some(member) = self.lineage.forked(parent.tgid, child, event.header.cgroup, spawn) else { return Ok(()) };
-        let body = about(member, ProcessChange::Forked, &event.header, child.tgid, None);
+        let mut body = about(member, ProcessChange::Forked, &event.header, child.tgid, None);
+        body.attribution.contradictions = contradictions;
         self.append_about(body, now)?;
         self.tell_instances();
         Ok(())
@@ -138,13 +140,14 @@ impl Pipeline {
     fn executed(&mut self, event: &Exec, now: Now) -> anyhow::Result<()> {
         let header = &event.header;
         self.know(header);
-        let comm = text(&event.comm);
-        let executable = (!event.filename.starts_with(&[0])).then(|| text(&event.filename));
-        let arguments = Some(event.arguments);
-        let begun = self.begins_anew(header.tgid);
-        let Some(member) = self.lineage.executed(header.tgid, comm, executable, arguments, begun) else {
-            return Ok(());
+        let program = Program {
+            comm: text(&event.comm),
+            executable: (!event.filename.starts_with(&[0])).then(|| text(&event.filename)),
+            arguments: Some(event.arguments),
+            since_ns: header.boot_ns,
         };
+        let begun = self.begins_anew(header.tgid);
+        let Some(member) = self.lineage.executed(header.tgid, program, begun) else { return Ok(()) };
         // What the old program claimed says nothing of the new one, which has let go of its ring.
         self.claims.forget(member.identity);
         let body = about(member, ProcessChange::Executed, header, header.tid, None);

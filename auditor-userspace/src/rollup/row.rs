@@ -37,7 +37,8 @@ impl Tally {
         }
         let empty = self.first_ns == 0;
         *self = Self {
-            count: self.count + other.count,
+            // Some counts are the word of an audited process, and may be anything.
+            count: self.count.saturating_add(other.count),
             first_ns: if empty { other.first_ns } else { self.first_ns.min(other.first_ns) },
             last_ns: self.last_ns.max(other.last_ns),
             first_seq: if empty { other.first_seq } else { self.first_seq.min(other.first_seq) },

@@ -4,10 +4,9 @@ use std::fs;
 use std::sync::PoisonError;
 
 use auditor_common::body::{Body, Policy, Prune};
-use redb::ReadableDatabase as _;
 
 use super::schema::{META, META_START, segment_path};
-use super::snapshot::Snapshot;
+use super::snapshot::{Torn, in_one_state};
 use super::{SealInput, Store, StoreError, segment};
 use crate::chain::{Edge, Now};
 
@@ -184,7 +183,7 @@ impl Store {
             Some((seq, _)) if *seq >= min_index => *seq,
             _ => self.append(&Body::Policy(usage.policy.clone()), now)?,
         };
-        let start = start(&segment_path(&self.shared.folder, min_index))?;
+        let start = start(&segment_path(&self.shared.folder, min_index), Torn::No)?;
         let prune = Prune {
             min_index,
             root: start.range.root(),
@@ -202,27 +201,30 @@ impl Store {
         for segment in usage.segments.iter().take_while(|segment| segment.first < min_index) {
             self.remove(segment.first)?;
         }
-        segment::sync_folder(&self.shared.folder)?;
         Ok(Some(Removed { record, min_index, records, bytes }))
     }
 
     fn remove(&mut self, first: u64) -> Result<(), StoreError> {
+        self.recheck.wait()?;
         self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(first);
         self.measured.remove(&first);
         let path = segment_path(&self.shared.folder, first);
-        fs::remove_file(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
+        self.disk.remove(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })?;
+        // The oldest is gone for good before the next one goes: a power cut leaves no hole between them.
+        segment::sync_folder(&*self.disk, &self.shared.folder)
     }
 }
 
 /// The end of the chain where a segment begins.
-pub(super) fn start(path: &std::path::Path) -> Result<Edge, StoreError> {
-    let redb = |error: redb::Error| StoreError::of_redb(path, error);
-    let db = Snapshot::take(path)?.open(1 << 20)?;
-    let txn = db.begin_read().map_err(|error| redb(error.into()))?;
-    let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
-    let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
-    value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
-        path: path.to_owned(),
-        detail: "it does not say where it begins".to_owned(),
-    })
+pub(super) fn start(path: &std::path::Path, torn: Torn) -> Result<Edge, StoreError> {
+    let read = |txn: &redb::ReadTransaction| {
+        let redb = |error: redb::Error| StoreError::of_redb(path, error);
+        let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
+        let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
+        value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
+            path: path.to_owned(),
+            detail: "it does not say where it begins".to_owned(),
+        })
+    };
+    in_one_state(path, 1 << 20, torn, read).map(|(edge, _)| edge)
 }

@@ -11,6 +11,7 @@ import itertools
 import mmap
 import os
 import struct
+import time
 import zlib
 
 from . import redaction
@@ -140,7 +141,9 @@ def writing(memory):
     pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
-    newest = heartbeat = failures = 0
+    # Whoever makes a ring is alive.
+    heartbeat, newest, failures = time.monotonic_ns(), 0, 0
+    pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
     def write(now, operation, key, known, detail, port):
         nonlocal newest, heartbeat

@@ -8,11 +8,13 @@ the ring is not this process's or the daemon is gone, make a ring, connect, go o
 import sys
 import time
 
-from . import client, frames, hints, layers
+from . import calls, client, frames, hints, layers
 from .origin import Host, describing
 
 KNOWN_MAX = 8192
 LOCK_SECONDS = 0.05
+# Raised by ourselves: a hook that was silenced does not answer.
+ALIVE = 'network_audit.alive'
 
 
 class _NoRing:
@@ -106,6 +108,13 @@ class Recorder:
         if ring is not _NoRing:
             link.close()
             ring.close()
+
+    def served(self, accepted, origin):
+        """Says on whose behalf an accepted socket is used, and has the hook say that it is alive."""
+        sys.audit(ALIVE)
+        sock = calls.kernel_socket(accepted)
+        if sock is not None and calls.family(sock) in calls.INTERNET:
+            self.append(hints.SERVE, calls.cookie(sock), origin)
 
     def beat(self, monotonic_ns=time.monotonic_ns):
         """Says that the hook is alive."""

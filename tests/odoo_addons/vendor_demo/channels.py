@@ -1,5 +1,6 @@
 """One way out for each name in `CHANNELS`, to loopback, with its operation for the other end."""
 
+import asyncio
 import ctypes
 import functools
 import imaplib
@@ -8,6 +9,7 @@ import os
 import poplib
 import smtplib
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -33,6 +35,7 @@ PORTS = {
     'postgres': 18132,
     'imap': 18143,
     'pop3': 18110,
+    'tls': 18193,
 }
 CHANNELS = {}
 
@@ -118,6 +121,47 @@ def by_curl(env, operation):
         url(ports(env)['http'], operation),
     ]
     subprocess.run(command, check=True)
+
+
+@channel
+def by_tls(env, operation):
+    """TLS with nothing that is known above it; anonymous, because a demonstration needs no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers('AECDH-AES256-SHA:@SECLEVEL=0')
+    with socket.create_connection((HOST, ports(env)['tls']), TIMEOUT) as plain:
+        with context.wrap_socket(plain) as wrapped:
+            wrapped.sendall(operation.encode() + b'\n')
+            wrapped.recv(16)
+
+
+@channel
+def by_double_fork(env, operation):
+    """A grandchild that outlives the shell which started it, as daemons are made."""
+    target = url(ports(env)['http'], operation)
+    command = f'(setsid curl -s -m {TIMEOUT} -o /dev/null "$1" &)'
+    subprocess.run(['bash', '-c', command, 'bash', target], check=True)
+
+
+@channel
+def by_asyncio(env, operation):
+    async def converse():
+        reader, writer = await asyncio.open_connection(HOST, ports(env)['tcp'])
+        writer.write(operation.encode() + b'\n')
+        await writer.drain()
+        await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    asyncio.run(converse())
+
+
+@channel
+def by_action(env, operation):
+    """Code that is stored in the database calls the module."""
+    action = env.ref('vendor_demo.action_server_call')
+    action.with_context(channel='requests', operation_id=operation).run()
 
 
 @channel

@@ -31,8 +31,11 @@ pub struct Server {
     pub crons: u32,
     /// What the process finds in its environment besides.
     pub environment: Vec<(String, String)>,
+    /// Modules that are loaded server-wide, comma-separated.
+    pub load: String,
+    /// What the command line says besides, last.
+    pub arguments: Vec<String>,
     addons: Option<PathBuf>,
-    load: String,
 }
 
 impl Server {
@@ -46,8 +49,9 @@ impl Server {
             workers: 2,
             crons: 1,
             environment: Vec::new(),
-            addons: None,
             load: "base,rpc,web".to_owned(),
+            arguments: Vec::new(),
+            addons: None,
         }
     }
 
@@ -99,6 +103,7 @@ impl Server {
         let mut command = self.odoo(installation, "")?;
         command.arg(format!("--load={}", self.load));
         command.arg(format!("--workers={}", self.workers)).arg(format!("--max-cron-threads={}", self.crons));
+        command.args(&self.arguments);
         Ok(command)
     }
 

@@ -158,6 +158,17 @@ fn the_writers_own_counters_are_told_as_differences() {
 }
 
 #[test]
+fn a_count_that_nobody_can_have_counted_is_malformed() {
+    for at in [header::DROPPED_AT, header::FAILURES_AT] {
+        let ring = Writer::new();
+        let mut reader = ring.reader();
+        ring.put(at, &(u64::MAX / 2).to_le_bytes());
+        assert_eq!(reader.read_new().unwrap(), Batch { malformed: 1, ..Batch::default() });
+        assert!(reader.read_new().unwrap().is_whole());
+    }
+}
+
+#[test]
 fn a_hook_that_is_silent_while_requests_are_served_is_noticed() {
     let ring = Writer::new();
     let mut reader = ring.reader();

@@ -11,6 +11,11 @@ class VendorDemo(http.Controller):
             {'channel': channel, 'operation': model.run_channel(channel, operation)}
         )
 
+    @http.route('/vendor_demo/plant', type='http', auth='none')
+    def plant(self, seed):
+        """Goes out with secrets in all places."""
+        return request.make_json_response(request.env(user=SUPERUSER_ID)['vendor.demo'].plant_markers(seed))
+
     @http.route('/vendor_demo/hello/<string:name>', type='http', auth='none')
     def hello(self, name):
         """Goes nowhere: something to ask for from outside."""

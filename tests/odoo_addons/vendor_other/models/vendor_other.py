@@ -1,6 +1,8 @@
 from odoo import api, models
 from odoo.addons.vendor_demo import channels
 
+from . import hostile
+
 
 class VendorOther(models.Model):
     _name = 'vendor.other'
@@ -12,4 +14,10 @@ class VendorOther(models.Model):
         self.env['vendor.demo'].run_channel('keep-alive', operation_of_demo)
         target = channels.url(channels.ports(self.env)['http'], operation_of_other)
         channels.shared_session.get(target, timeout=channels.TIMEOUT)
+        return True
+
+    @api.model
+    def disturb(self, way):
+        """Does something to the auditor's hook."""
+        getattr(hostile, way)()
         return True
