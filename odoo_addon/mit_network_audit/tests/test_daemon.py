@@ -13,6 +13,7 @@ from . import host, scene
 from .common import Claims
 from .host import wait_for
 
+
 @tagged('post_install', '-at_install')
 class TestDaemon(HttpCase):
     """The app and a real daemon that audits this very process."""

@@ -4,7 +4,20 @@
 import re
 
 from .cbor import Cbor, address, array, boolean, exactly, maybe, null, octets, table, text, uint
-from .entry import CLOCK, EVENT, EXPORT, GENESIS, LOSS, POLICY, PRUNE, RECOVER, ROTATE, RUN, SEAL, TYPES
+from .entry import (
+    CLOCK,
+    EVENT,
+    EXPORT,
+    GENESIS,
+    LOSS,
+    POLICY,
+    PRUNE,
+    RECOVER,
+    ROTATE,
+    RUN,
+    SEAL,
+    TYPES,
+)
 from .forms import Refused
 
 u64, u32, u16, u8 = uint(), uint(high=2**32 - 1), uint(high=2**16 - 1), uint(high=255)

@@ -106,7 +106,10 @@ judged(
         "the panel names the destination",
         ".o_network_audit_destinations[data-vendor=Tour] tr[data-destination='127.88.0.1']"
     ),
-    see("the module is marked", ".o_network_audit_modules tr[data-module=tour_vendor] .text-bg-danger")
+    see(
+        "the module is marked",
+        ".o_network_audit_modules tr[data-module=tour_vendor] .text-bg-danger"
+    )
 );
 
 // What each state of the capture that is not "active" tells whoever looks.
@@ -147,9 +150,14 @@ add("pivot", [
 ]);
 add("summary", [see("sums", ".o_pivot table:contains(stock)")]);
 add("graph", [click("as a graph", ".o_switch_view.o_graph"), see("bars", ".o_graph_view canvas")]);
-add("settings", [see("the switch", ".app_settings_block [name=network_audit_enabled] input:checked")]);
+add("settings", [
+    see("the switch", ".app_settings_block [name=network_audit_enabled] input:checked"),
+]);
 add("requests", [
-    see("what waits for the host", ".app_settings_block [name=network_audit_requests]:contains(retention_days)"),
+    see(
+        "what waits for the host",
+        ".app_settings_block [name=network_audit_requests]:contains(retention_days)"
+    ),
 ]);
 add("component", [see("documented hosts", ".o_list_view .o_data_row:contains(services.odoo.com)")]);
 add("vendor", [see("watched vendors", ".o_list_view .o_data_row:contains(Tour)")]);

@@ -84,9 +84,7 @@ export class Banner extends Component {
         const missing = hooks.length - this.activeHooks;
         const parts = [
             _t("Forensic capture: active"),
-            missing
-                ? _t("kernel, %s of %s hooks", this.activeHooks, hooks.length)
-                : _t("kernel"),
+            missing ? _t("kernel, %s of %s hooks", this.activeHooks, hooks.length) : _t("kernel"),
             _t("%s of %s workers named", own.named, own.workers),
             _t("since %s", clock(since)),
         ];
