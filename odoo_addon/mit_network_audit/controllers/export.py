@@ -8,7 +8,7 @@ from odoo.http import content_disposition, request
 from ..access import require
 from ..core import client
 
-# The daemon reads the whole period before the first byte comes: the list that is signed stands first.
+# The daemon reads the whole period before the first byte comes: the signed list stands first.
 FIRST_BYTE_SECONDS = 600
 
 

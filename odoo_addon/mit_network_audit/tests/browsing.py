@@ -27,7 +27,9 @@ _MEASURE = """
     const scrolled = document.querySelector('.o_network_audit') || page;
     return JSON.stringify({
         height: scrolled.scrollHeight + scrolled.getBoundingClientRect().top,
-        wider: document.querySelector('.o_network_audit') ? scrolled.scrollWidth - scrolled.clientWidth : 0,
+        wider: document.querySelector('.o_network_audit')
+            ? scrolled.scrollWidth - scrolled.clientWidth
+            : 0,
     });
 })()
 """
@@ -36,7 +38,10 @@ axe.run(document.querySelector('.o_action_manager'), {
     resultTypes: ['violations'],
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'],
 }).then((found) => JSON.stringify(found.violations.map((it) => ({
-    id: it.id, impact: it.impact, help: it.help, nodes: it.nodes.slice(0, 5).map((node) => node.html.slice(0, 200)),
+    id: it.id,
+    impact: it.impact,
+    help: it.help,
+    nodes: it.nodes.slice(0, 5).map((node) => node.html.slice(0, 200)),
 }))))
 """
 

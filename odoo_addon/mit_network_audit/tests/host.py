@@ -110,7 +110,7 @@ def call(module, host, port):
 
 
 def lie(module, host, port):
-    """A module says that it goes somewhere, and goes elsewhere by a system call that tells no hook."""
+    """A module says that it goes to one place, and goes to another by an untold system call."""
     libc = ctypes.CDLL(None)
     family = struct.pack('=H', socket.AF_INET)
     address = family + struct.pack('>H', port) + socket.inet_aton(host) + bytes(8)
