@@ -167,9 +167,11 @@ fn what_is_old_enough_goes_and_what_holds_is_said_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rest.nalx");
     done(&daemon, &["export", "-o", self::text(&path)]);
-    let (code, text) = verify_offline(&["--key", &root, self::text(&path)]);
-    assert_eq!(code, Some(4), "{text}");
-    assert!(text.contains("what was before was removed by policy"), "{text}");
+    for verify in [verify_offline, verify_in_python] {
+        let (code, text) = verify(&["--key", &root, self::text(&path)]);
+        assert_eq!(code, Some(4), "{text}");
+        assert!(text.contains("what was before was removed by policy"), "{text}");
+    }
     let restated: Vec<Value> = daemon.events().into_iter().filter(|event| event["class"] == "restated").collect();
     let said_again: Vec<&Value> = restated.iter().map(|event| &event["said"]["class"]).collect();
     assert_eq!(said_again, ["decision", "acknowledged"], "{restated:#?}");
@@ -401,6 +403,14 @@ fn verify_offline(arguments: &[&str]) -> (Option<i32>, String) {
     said(&Command::new(support::verifier()).args(arguments).output().expect("the verifier"))
 }
 
+/// What the second one says, which was written from the specification.
+fn verify_in_python(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut python = Command::new("python3");
+    python.args(["-B", "-m", "verify"]).args(arguments);
+    python.current_dir(support::checkout().join("odoo_addon/mit_network_audit/core"));
+    said(&python.output().expect("python3"))
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
@@ -421,6 +431,17 @@ fn an_export_proves_itself_to_somebody_who_has_the_key_and_the_nonce() {
     assert_eq!(code, Some(0), "{verdict}");
     let (code, verdict) = verify_offline(&["--key", &root, "--nonce", "00ff18", text(&path)]);
     assert_eq!(code, Some(3), "another nonce: {verdict}");
+    // The second verifier says the same, and a page for people is one file more.
+    let (code, verdict) = verify_in_python(&["--key", &root, "--nonce", "00ff17", text(&path)]);
+    assert_eq!(code, Some(0), "{verdict}");
+    let page = folder.path().join("page.nalx");
+    done(&daemon, &["export", "--html", "--nonce", "00ff19", "-o", text(&page)]);
+    let bytes = fs::read(&page).expect("an export");
+    assert!(bytes.windows(11).any(|window| window == b"proof.html\0"), "a page is in it");
+    for verify in [verify_offline, verify_in_python] {
+        let (code, verdict) = verify(&["--key", &root, "--nonce", "00ff19", text(&page)]);
+        assert_eq!(code, Some(0), "{verdict}");
+    }
     let sealed = daemon.wait_for_event("the record of it", |event| event["class"] == "export");
     assert_eq!((&sealed["nonce"], &sealed["actor"]), (&json!("00ff17"), &json!("user 0")), "{sealed}");
     // A file that is there is left alone.
@@ -447,8 +468,10 @@ fn an_odoo_is_handed_its_own_records_and_no_other() {
     let length = one.tell(&json!(["save", "/v1/export", {}, text(&path)]));
     assert!(length.as_u64() > Some(10_000), "{length}");
     let root = daemon.get("/v1/status")["root_key"].as_str().expect("a key").to_owned();
-    let (code, verdict) = verify_offline(&["--key", &root, text(&path)]);
-    assert_eq!(code, Some(0), "{verdict}");
+    for verify in [verify_offline, verify_in_python] {
+        let (code, verdict) = verify(&["--key", &root, text(&path)]);
+        assert_eq!(code, Some(0), "{verdict}");
+    }
     let bytes = fs::read(&path).expect("an export");
     let names = |name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
     assert!(names("one.conf") && !names("other.conf"));

@@ -182,6 +182,9 @@ pub struct ExportArgs {
     /// A number of the one who asked, in hexadecimal: it is sealed, and shows that the export is not older than it
     #[arg(long, value_name = "HEX", value_parser = nonce)]
     pub nonce: Option<String>,
+    /// With proof.html in it: a page that a person can read, and that verifies itself in a browser without a network
+    #[arg(long)]
+    pub html: bool,
     /// Where to put it; the usual ending is .nalx
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

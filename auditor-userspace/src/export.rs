@@ -5,8 +5,10 @@
 //! signs the list of them ([`Store::sign_export`](crate::store::Store::sign_export)).
 
 mod excerpt; // one instance's records, and only them
+pub mod html; // a page that verifies itself
 mod output; // a folder, an archive, a stream
 mod published; // the public keys, as they lie beside the ledger
+mod released; // the hash of the verifier in Python
 mod stretch; // all records of a stretch
 
 use std::path::Path;
@@ -24,8 +26,6 @@ pub use published::Published;
 use crate::chain::Edge;
 use crate::store::{Announced, Reader, StoreError, StoreTree};
 
-/// The released verifier in Python, for its hash.
-const VERIFIER: &[u8] = include_bytes!("../../odoo_addon/mit_network_audit/core/verify.py");
 /// The specification, which every export carries.
 const SPECIFICATION: &str = include_str!("../../auditor-common/FORMAT.md");
 
@@ -93,7 +93,8 @@ pub fn record(reader: &mut Reader, request: &Request, actor: &str) -> Result<Exp
     };
     let end = match request.to_wall_ns {
         Some(to) => reader.first_since(to.saturating_add(1))?,
-        None => size + 2,
+        // Whatever is there when it is announced.
+        None => u64::MAX,
     };
     if first >= end.min(size) {
         return Err(ExportError::Nothing("nothing was recorded in that time".to_owned()));
@@ -156,10 +157,18 @@ pub fn write(
     let span = span(&mut reader, announced)?;
     let start = reader.edge_at(span.first)?;
     let tree = StoreTree::new(reader.clone())?;
+    let mut waiting = html::Waiting::default();
     let files = Vec::new();
-    let mut making = Making { keys, reader, request, announced, signed, span, start, tree, files, output, progress };
+    let into: &mut dyn Output = if request.html { &mut waiting } else { &mut *output };
+    let mut making =
+        Making { keys, reader, request, announced, signed, span, start, tree, files, output: into, progress };
     making.all()?;
-    let Making { files, .. } = making;
+    let Making { mut files, .. } = making;
+    if request.html {
+        let page = waiting.hand_on(output)?;
+        let listed = ListedFile { hash: sha256(&page), len: page.len() as u64, path: html::PATH.to_owned() };
+        files.insert(files.partition_point(|file| file.path < listed.path), listed);
+    }
     let export = &announced.export;
     Ok(ExportNote {
         origin: announced.checkpoint.origin.clone(),
@@ -171,7 +180,7 @@ pub fn write(
         size: announced.checkpoint.size,
         min_index: announced.min_index,
         filter: export.filter,
-        verifier: sha256(VERIFIER),
+        verifier: released::verifier(),
         files,
     })
 }

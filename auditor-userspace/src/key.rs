@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use auditor_common::epoch::{EpochNote, SignedEpoch, SignedNode};
@@ -204,6 +205,12 @@ impl KeyPaths {
         self.state.join("root.vkey")
     }
 
+    /// Where the root key's private half was written: a path, so that it can be told whether it is still there.
+    #[must_use]
+    pub fn root_place(&self) -> PathBuf {
+        self.state.join("root.place")
+    }
+
     /// Private: the log's key.
     #[must_use]
     pub fn log(&self) -> PathBuf {
@@ -284,8 +291,18 @@ pub fn init(
     let text = SignedNode::text(node, log.verifier());
     let signature = SignatureLine::new(root.verifier(), &root.sign(&text));
     publish(disk, &paths.node(), Note { text, signatures: vec![signature] }.to_string().as_bytes())?;
+    if let Some(place) = root_key.and_then(|file| fs::canonicalize(file).ok()) {
+        publish(disk, &paths.root_place(), place.as_os_str().as_bytes())?;
+    }
     // `root` is dropped here, and its secret with it (ed25519-dalek overwrites it).
     Ok(root.verifier().clone())
+}
+
+/// Where [`init`] wrote the root key's private half, if it did.
+#[must_use]
+pub fn root_key_file(state: &Path) -> Option<PathBuf> {
+    let place = fs::read(KeyPaths::new(state).root_place()).ok()?;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(place)))
 }
 
 fn malformed(path: &Path, error: &NoteError) -> KeyError {

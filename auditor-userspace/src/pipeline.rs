@@ -84,6 +84,9 @@ pub struct Parts {
     pub client_addresses: ClientAddresses,
     /// What may be removed.
     pub retention: Retention,
+    /// Calls before this moment (CLOCK_BOOTTIME) are another run's: they lie in the rings, and were recorded by it, or
+    /// nobody was to record them.
+    pub calls_from_ns: u64,
 }
 
 /// What runs, and how it is configured.

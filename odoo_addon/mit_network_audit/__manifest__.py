@@ -12,6 +12,8 @@
         'security/ir.model.access.csv',
         'data/ir_cron.xml',
         'views/network_audit_record_views.xml',
+        'views/network_audit_summary_views.xml',
+        'views/network_audit_export_views.xml',
         'views/network_audit_component_views.xml',
         'views/network_audit_vendor_views.xml',
         'views/network_audit_request_views.xml',

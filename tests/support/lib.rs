@@ -4,15 +4,19 @@
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
 pub mod bench;
+pub mod bundle;
 mod daemon;
+pub mod forge;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
+pub mod mutate;
 mod odoo;
 pub mod power;
 mod puppet;
 mod rpc;
 mod scene;
+pub mod second;
 mod servers;
 mod skip;
 pub mod witness;

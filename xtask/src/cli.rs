@@ -260,7 +260,7 @@ impl Serve {
 
 fn run_suite(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
     let addons = Addons::stage(installation, &paths::checkout()?)?;
-    let name = format!("test_{addon}");
+    let name = format!("test-{addon}-{}", std::process::id());
     database::clone(installation, database::TEMPLATE, &name)?;
     let outcome = suite::run(installation, &addons, &name, addon, tags);
     database::remove(installation, &name)?;

@@ -6,6 +6,7 @@ pub mod background;
 pub mod cgroup;
 pub mod ebpf;
 pub mod lint;
+pub mod node;
 pub mod odoo;
 pub mod packages;
 pub mod paths;

@@ -53,8 +53,10 @@ impl Verifier {
         let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
             return Err(Finding::integrity(self.start, "there is no checkpoint"));
         };
-        // Where the next ledger declares that this one was cut, that is what is to be said of its end.
+        // Where the next ledger declares that this one was cut, that is what is to be said of its end. An export may be
+        // signed, and so have the notes, of epochs that began after its checkpoint.
         if self.evidence.declared.is_none()
+            && matches!(self.evidence.scope, Scope::Store)
             && let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
             && next.start > self.next().max(newest.size)
         {
@@ -115,6 +117,10 @@ impl Verifier {
     fn head(&self) -> Answer {
         if self.start == 0 {
             return Answer::new(Standing::Proven, "it begins with its first record");
+        }
+        if self.finding.is_some() {
+            // The record that explains it may be one that was not come to.
+            return Answer::new(Standing::NotProven, "the verification ended before its time");
         }
         if self.evidence.slice {
             let sentence = format!("a slice from record {} on: what comes before was not asked for", self.start);

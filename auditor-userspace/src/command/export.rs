@@ -26,6 +26,7 @@ pub(super) fn run(places: &Places, asked: &ExportArgs) -> anyhow::Result<u8> {
         "to_ns": asked.to.map(|to| to.wall_ns(now)),
         "instance": asked.instance,
         "nonce": asked.nonce,
+        "html": asked.html,
     });
     let mut draft = Draft::create(&asked.output)?;
     let bar = ProgressBar::new_spinner().with_message("the daemon seals it, and hashes what goes into it");

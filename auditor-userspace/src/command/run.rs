@@ -21,15 +21,18 @@ use crate::clock::{self, Now};
 use crate::command::config::{self, Configured};
 use crate::command::exit;
 use crate::config::{Config, Places, Scope};
+use crate::key;
 use crate::nightly;
 use crate::pipeline::{Digests, Parts, Pipeline};
 use crate::policy::Policies;
-use crate::probe::{Options, Probe};
+use crate::probe::{HookStatus, Options, Probe};
 use crate::report::basis::Host;
 use crate::serve::books::{self, Books, Shelf};
 use crate::serve::export::Exports;
+use crate::serve::facts::Surroundings;
 use crate::serve::orders::{self, Desk};
 use crate::serve::peer::Instances;
+use crate::serve::proof::Prover;
 use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
 use crate::serve::status::Status;
@@ -89,11 +92,12 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
-    let host = Host::default();
+    let host = Host { missing_tier: missing_tier(&probe.coverage()), ..Host::default() };
     let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
     let (desk, orders) = orders::desk();
-    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone())?;
     let checks = Checks { books: books.clone(), desk: desk.clone() };
+    let surroundings = Surroundings::new(Arc::clone(&instances), key::root_key_file(&config.places.state));
+    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone(), surroundings)?;
     let window = Window {
         records: Ledger::from(store.reader()),
         books,
@@ -102,6 +106,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),
         exports: Exports::new(config.places.state.clone(), store.reader()),
+        prover: Prover::new(config.places.state.clone()),
         own_uid: own_uid(),
     };
     let finder = Finder::new(config.scope.clone(), config.file.instances.clone());
@@ -120,6 +125,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         terms: config.file.terms(),
         client_addresses: config.file.client_addresses,
         retention: config.file.retention,
+        calls_from_ns: calls_from(&opened.previous, clock::now()),
     });
     pipeline.begin()?;
     socket::serve(api, window)?;
@@ -244,6 +250,16 @@ fn interruption(previous: &PreviousRun, now: Now) -> Option<Loss> {
     })
 }
 
+/// Since when calls are this run's to record (CLOCK_BOOTTIME): since the run before it was cut off, or else since now.
+const fn calls_from(previous: &PreviousRun, now: Now) -> u64 {
+    match previous {
+        PreviousRun::None | PreviousRun::Stopped { .. } => now.boot_ns,
+        PreviousRun::Interrupted { last_wall_ns } => {
+            now.boot_ns.saturating_sub(now.wall_ns.saturating_sub(*last_wall_ns))
+        }
+    }
+}
+
 fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: Vec<u8> =
@@ -253,6 +269,14 @@ fn boot_id() -> [u8; 16] {
         *byte = pair[0] << 4 | pair[1];
     }
     id
+}
+
+/// Why this host sees less than it could, in a sentence; `None` if it does not.
+fn missing_tier(coverage: &[HookStatus]) -> Option<String> {
+    let away: Vec<&HookStatus> = coverage.iter().filter(|hook| !hook.is_active()).collect();
+    let why = away.first()?.reason().unwrap_or("it did not load");
+    let names: Vec<&str> = away.iter().map(|hook| hook.name).collect();
+    Some(format!("this kernel lets us see less than it could, without {}: {why} (`auditor probe`)", names.join(", ")))
 }
 
 fn own_digest() -> anyhow::Result<[u8; 32]> {

@@ -80,7 +80,10 @@ fn instances(status: &Status) -> Table {
         table.add_row(["none: no Odoo is running, or none was recognised by its command line"]);
     }
     for (name, it) in &status.instances {
-        let named = format!("{} of {} processes hand over claims", it.named, it.processes);
+        let named = format!(
+            "{} of {} Odoo processes hand over claims, {} processes in all",
+            it.named, it.workers, it.processes
+        );
         table.add_row([Cell::new(name), Cell::new(named)]);
     }
     table

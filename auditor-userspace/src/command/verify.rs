@@ -1,22 +1,18 @@
 //! `auditor verify`, and the process that it starts to read.
 
-use std::process::Command;
-
 use anyhow::Context as _;
 use auditor_common::note::VerifierKey;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Places;
 use crate::nightly::yield_to_others;
-use crate::verify::{Progress, Request, child, in_child};
+use crate::verify::{Progress, Request, child, in_child, reader};
 
 /// Verifies the ledger in a process of its own, and prints what that found.
 pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> anyhow::Result<u8> {
     // A key that cannot be read is the caller's to correct, before anything is started.
     let _ = parse(root_key)?;
-    let program = std::env::current_exe().context("cannot find this program to start it again")?;
-    let mut command = Command::new(program);
-    command.arg("--state-dir").arg(&places.state).arg("read-ledger");
+    let mut command = reader(&places.state).context("cannot find this program to start it again")?;
     if let Some(root_key) = root_key {
         command.arg("--root-key").arg(root_key);
     }

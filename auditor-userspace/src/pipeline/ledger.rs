@@ -9,7 +9,7 @@ use crate::policy::AskError;
 use crate::serve::orders::{Done, Order, Outcome, Refused};
 use crate::serve::status::Kept;
 use crate::serve::wire;
-use crate::store::{Removed, StoreError, Usage};
+use crate::store::{Removed, Usage};
 
 /// How often it is looked whether there is something to remove.
 const RETAIN_NS: u64 = 3_600_000_000_000;
@@ -146,11 +146,5 @@ fn kept(usage: &Usage, now: Now) -> Kept {
         keep_days: policy.keep_ns / DAY_NS,
         min_days: policy.min_ns / DAY_NS,
         full_in_days: usage.full_in_ns(now.into()).map(|ns| ns / DAY_NS),
-    }
-}
-
-impl From<StoreError> for Sealing {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error)
     }
 }

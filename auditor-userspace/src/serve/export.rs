@@ -67,6 +67,8 @@ struct Asked {
     instance: Option<String>,
     /// In hex.
     nonce: Option<String>,
+    /// With a page for people.
+    html: bool,
 }
 
 /// Hands out a part of the ledger as an archive.
@@ -88,9 +90,8 @@ pub(super) async fn export<R: Records>(
     let permit = Arc::clone(&window.exports.room[room]).try_acquire_owned().map_err(|_| {
         Refusal::new(StatusCode::TOO_MANY_REQUESTS, "another export is being made: ask again when it is done")
     })?;
-    let request =
-        Request { from_wall_ns: asked.from_ns, to_wall_ns: asked.to_ns, instance, nonce, ..Request::default() };
-    let request = Arc::new(request);
+    let (from_wall_ns, to_wall_ns, html) = (asked.from_ns, asked.to_ns, asked.html);
+    let request = Arc::new(Request { from_wall_ns, to_wall_ns, instance, nonce, html });
     for _ in 0..ATTEMPTS {
         let made = make(&window, &request, actor, &name).await?;
         if made.is_whole() {

@@ -1,4 +1,4 @@
-//! Verdict and sums.
+//! The verdict.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
@@ -25,7 +25,7 @@ pub mod window {
     }
 }
 
-/// The query of `/v1/report` and `/v1/rollup`.
+/// The query of `/v1/report`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {

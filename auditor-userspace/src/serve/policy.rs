@@ -25,11 +25,11 @@ const SHOWN: usize = 200;
 /// Texts of an acknowledgement are not longer, in bytes.
 const TEXT_MAX: usize = 500;
 
-/// The query of `/v1/policy` and `/v1/catalogue`.
+/// The query of `/v1/policy`, `/v1/catalogue` and `/v1/facts`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Whose {
-    instance: Option<String>,
+    pub(super) instance: Option<String>,
 }
 
 /// How an instance is recorded, what was asked for and decided, and what it may loosen.

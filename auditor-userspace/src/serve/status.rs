@@ -101,6 +101,9 @@ pub struct HookStatus {
 pub struct InstanceStatus {
     /// Its processes, children included.
     pub processes: u64,
+    /// Those that run the instance's own program: master, workers, and what they fork.
+    #[serde(default)]
+    pub workers: u64,
     /// Those that hand over claims.
     pub named: u64,
 }

@@ -5,6 +5,7 @@
 //! ends without either was ended by the segment that it named last: that segment cannot be read.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,6 +78,13 @@ fn watch(told: Arc<AtomicU64>) {
     };
     // A child without a watch is as good, until the file is damaged in one special way.
     let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(watching);
+}
+
+/// The command of the reading process: this very program, on a state folder.
+pub fn reader(state: &Path) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--state-dir").arg(state).arg("read-ledger");
+    Ok(command)
 }
 
 /// Starts the reading process with this command and waits for what it finds.

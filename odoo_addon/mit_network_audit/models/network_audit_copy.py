@@ -195,16 +195,17 @@ class NetworkAuditCopy(models.Model):
         copy = self._the()
         first, end = max(from_seq or 0, copy.first_seq), copy.next_seq
         found = {'from': first, 'next': None, 'end': end, 'compared': 0}
-        found.update(different=[], missing=[], unknown=[], protected=True)
+        found.update(different=[], missing=[], unknown=[], judged=[], protected=True)
         found['protected'] = self.env['network.audit.record']._is_protected()
         if not copy.origin or first >= end:
             return found
-        records = list(islice(client.lines('/v1/records', {'from': first}), COMPARED))
+        question = {'from': first, 'to_seq': end - 1, 'limit': COMPARED}
+        records = list(client.lines('/v1/records', question))
         last = records[-1]['seq'] + 1 if len(records) == COMPARED else end
         found['next'] = last if last < end else None
         here = self.env['network.audit.record']._stored(copy.origin, first, min(last, end))
         for record in records:
-            if record['seq'] < end and self._is_own(record):
+            if self._is_own(record):
                 self._compare_one(here.pop(record['seq'], None), record, found)
         found['unknown'] = sorted(here)[:NAMED]
         return found
@@ -217,8 +218,11 @@ class NetworkAuditCopy(models.Model):
             return
         found['compared'] += 1
         names = rows.differences(stored, record)
-        if names and len(found['different']) < NAMED:
-            found['different'].append({'seq': record['seq'], 'columns': names})
+        sealed = [name for name in names if name not in rows.JUDGED]
+        if sealed and len(found['different']) < NAMED:
+            found['different'].append({'seq': record['seq'], 'columns': sealed})
+        elif names and len(found['judged']) < NAMED:
+            found['judged'].append({'seq': record['seq'], 'columns': names})
 
     def _is_own(self, record):
         """A row of this database: claims that name another database of this Odoo are not."""

@@ -94,12 +94,6 @@ class NetworkAuditReport(models.AbstractModel):
         except client.NoAnswer as error:
             return _trouble(error)
 
-    @api.model
-    def action_export(self):
-        """Opens the export, if the daemon has one; `False` if it is too old for that."""
-        require(self.env)
-        return False
-
     # ------------------------------------------------------------------ the test event
 
     @api.model
