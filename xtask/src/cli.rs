@@ -11,7 +11,7 @@ use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database, postgres, serve, setup, suite};
 use xtask::{addon, ebpf, paths};
 
-use crate::{bench, check, doctor, kernels, test, up};
+use crate::{bench, check, doctor, fuzz, kernels, test, up};
 
 /// Builds, sets up, starts and tests Network Audit.
 #[derive(Parser)]
@@ -62,6 +62,14 @@ enum Task {
         /// What its program is told
         #[arg(last = true)]
         arguments: Vec<String>,
+    },
+    /// Feed every parser with what a fuzzer comes up with
+    Fuzz {
+        /// One target; all by default
+        target: Option<String>,
+        /// How long each has
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
     },
     /// Build the kernel programs
     BuildEbpf,
@@ -166,6 +174,7 @@ impl Arguments {
             Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
             Task::Bench { table, arguments } => bench::run(table.as_deref(), &arguments).map(|()| ExitCode::SUCCESS),
             Task::Kernels { filter } => Ok(exit(kernels::run(filter.as_deref())?)),
+            Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds).map(|()| ExitCode::SUCCESS),
             Task::BuildEbpf => {
                 println!("{}", ebpf::build()?.display());
                 Ok(ExitCode::SUCCESS)

@@ -14,10 +14,10 @@ use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
 use xtask::{packages, paths, python};
 
-use crate::kernels;
+use crate::{fuzz, kernels};
 
 /// What tests need besides what Odoo does: a module in C to be built, certificates to be made, namespaces.
-const PACKAGES: &[&str] = &["gcc", "python3-dev", "openssl", "util-linux"];
+const PACKAGES: &[&str] = &["gcc", "g++", "python3-dev", "openssl", "util-linux"];
 
 /// Runs the tests whose names contain `filter`, or all; prints the counts last.
 pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
@@ -36,6 +36,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     if filter.is_none() {
         addon(&checkout, &mut tally);
         kernels::load(&mut tally);
+        fuzz::in_test(&checkout, &mut tally);
     }
     if let Ok(installation) = Installation::find() {
         Cluster::new(&installation)?.stop_if_idle()?;

@@ -95,7 +95,7 @@ fn check_length(path: &str, text: &str, fault: &mut impl FnMut(usize, String)) {
 }
 
 fn is_written_by_a_tool(path: &str) -> bool {
-    path.ends_with("Cargo.lock") || matches!(extension(path), "svg" | "pot" | "po")
+    path.ends_with("Cargo.lock") || path.starts_with("fuzz/seeds/") || matches!(extension(path), "svg" | "pot" | "po")
 }
 
 fn is_test(path: &str) -> bool {
