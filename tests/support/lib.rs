@@ -13,6 +13,7 @@ mod rpc;
 mod scene;
 mod servers;
 mod skip;
+pub mod soak;
 
 pub use daemon::{Daemon, Scope};
 pub use odoo::{Door, Odoo, Start};

@@ -54,7 +54,7 @@ enum Task {
     Vectors,
     /// Measure what it costs, and print the tables
     Bench {
-        /// One table: kernel or hook; all by default
+        /// One table: kernel, daemon, hook or soak; all by default
         table: Option<String>,
         /// What its program is told
         #[arg(last = true)]
