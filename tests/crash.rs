@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use auditor_common::body::Body;
+use auditor_common::body::{Body, Loss, Policy};
 use auditor_common::verify::exit;
-use auditor_tests::ledger::{Ledger, copy, options, read_if_asked, verify_here, verify_in_child, write};
+use auditor_tests::ledger::{Ledger, at, copy, options, read_if_asked, verify_here, verify_in_child, write};
 use auditor_tests::{require, root};
-use auditor_userspace::store::{PreviousRun, Reader, Store, StoreError};
+use auditor_userspace::store::{PreviousRun, Reader, Store, StoreError, list_segments};
 
 /// The program of a test that reads in a process of its own: see `verify_in_child`.
 #[test]
@@ -225,6 +225,53 @@ fn a_reboot_with_a_clock_that_went_back_is_no_tampering() {
     options.now.boot_ns = 3_000_000_000;
     let mut ledger = Ledger::open(dir.path(), &options).unwrap();
     ledger.flow().unwrap();
+    ledger.stop().unwrap();
+    let report = verify_here(dir.path(), None);
+    assert_eq!(report.exit(), exit::GAPS, "{}", report.to_text());
+}
+
+/// Appends records until the next one has this number.
+fn fill(ledger: &mut Ledger, next: u64) {
+    let loss = Loss { gap: 1, count: Some(1), from_wall_ns: None, until_wall_ns: None, detail: "a test".to_owned() };
+    while ledger.append(&Body::Loss(loss.clone())).unwrap() + 1 < next {}
+}
+
+#[test]
+fn a_daemon_that_is_killed_where_a_segment_has_no_record_yet_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(0);
+    options.limits.segment_ns = 10_000_000_000;
+    let mut ledger = Ledger::open(dir.path(), &options).unwrap();
+    ledger.wait(20);
+    fill(&mut ledger, 255);
+    assert_eq!(ledger.seal().unwrap().size, 256);
+    assert_eq!(list_segments(&dir.path().join("0001")).unwrap(), [0, 256]);
+    drop(ledger);
+    options.now = at(100);
+    let ledger = Ledger::open(dir.path(), &options).unwrap();
+    assert_eq!(ledger.opened.run, 2);
+    assert!(matches!(ledger.opened.previous, PreviousRun::Interrupted { .. }));
+    ledger.stop().unwrap();
+    let report = verify_here(dir.path(), None);
+    assert_eq!(report.exit(), exit::GAPS, "{}", report.to_text());
+}
+
+#[test]
+fn a_ledger_that_begins_with_the_last_seal_of_an_epoch_is_no_tampering() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(0);
+    options.limits.segment_ns = 10_000_000_000;
+    let second = 1_000_000_000;
+    options.policy = Policy { keep_ns: 30 * second, max_bytes: u64::MAX, min_ns: 0, actor: "a test".to_owned() };
+    let mut ledger = Ledger::open(dir.path(), &options).unwrap();
+    ledger.wait(20);
+    fill(&mut ledger, 255);
+    // 255 is ROTATE, and 256 the SEAL.
+    let rotated = ledger.store.rotate(ledger.input(), ledger.now, "demand").unwrap();
+    assert_eq!((rotated.size, list_segments(&dir.path().join("0001")).unwrap()), (257, vec![0, 256]));
+    ledger.wait(100);
+    let removed = ledger.store.retain("schedule", ledger.input(), ledger.now).unwrap().unwrap();
+    assert_eq!(removed.min_index, 256);
     ledger.stop().unwrap();
     let report = verify_here(dir.path(), None);
     assert_eq!(report.exit(), exit::GAPS, "{}", report.to_text());

@@ -1,43 +1,16 @@
 //! Exports: what is handed out is proven from itself and a pinned key, and nothing that was changed is.
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::Path;
 
 use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::note::VerifierKey;
 use auditor_common::tar::Archive;
-use auditor_common::verify::{Expect, Files, Finding, Question, Standing, Trust, Verdict, exit, verify_export};
+use auditor_common::verify::{Expect, Finding, Question, Standing, Trust, Verdict, exit, verify_export};
+use auditor_tests::bundle::{Bundle, export};
 use auditor_tests::ledger::{Ledger, at, options};
-use auditor_userspace::export::{self, ExportError, Output, Request};
+use auditor_userspace::export::{self, ExportError, Request};
 use auditor_userspace::store::{Limits, StoreTree};
-
-/// An export in memory: written to, and read from.
-#[derive(Clone, Default)]
-struct Memory(BTreeMap<String, Vec<u8>>);
-
-impl Output for Memory {
-    fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
-        let last = self.0.keys().rfind(|path| *path != "EXPORT");
-        assert!(last.is_none_or(|last| last.as_str() < path) || path == "EXPORT", "{path} is out of order");
-        assert!(self.0.insert(path.to_owned(), content.to_vec()).is_none(), "{path} twice");
-        Ok(())
-    }
-
-    fn finish(&mut self, list: &str) -> Result<(), ExportError> {
-        self.file("EXPORT", list.as_bytes())
-    }
-}
-
-impl Files for Memory {
-    fn list(&mut self) -> std::io::Result<Vec<(String, u64)>> {
-        Ok(self.0.iter().map(|(path, content)| (path.clone(), content.len() as u64)).collect())
-    }
-
-    fn read(&mut self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
-        self.0.get(path).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
-    }
-}
 
 /// A ledger of three instances, some epochs and some segments, of a bit more than two thousand records.
 fn ledger(dir: &Path) -> Ledger {
@@ -58,29 +31,19 @@ fn ledger(dir: &Path) -> Ledger {
     ledger
 }
 
-/// Makes an export as the daemon does: announced, written, signed.
-fn export(dir: &Path, ledger: &mut Ledger, request: &Request, output: &mut dyn Output) -> Result<(), ExportError> {
-    let mut reader = ledger.store.reader();
-    let record = export::record(&mut reader, request, "root (0)")?;
-    let announced = ledger.store.announce_export(record, ledger.input(), ledger.now)?;
-    ledger.note_sealed();
-    let note = export::write(dir, reader, request, &announced, 1_767_225_600, output, &mut |_, _| {})?;
-    output.finish(&ledger.store.sign_export(&note.text())?)
-}
-
-fn exported(request: &Request) -> (Memory, VerifierKey) {
+fn exported(request: &Request) -> (Bundle, VerifierKey) {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = ledger(dir.path());
-    let mut memory = Memory::default();
-    export(dir.path(), &mut ledger, request, &mut memory).unwrap();
-    (memory, ledger.opened.root.clone())
+    let mut bundle = Bundle::default();
+    export(dir.path(), &mut ledger, request, &mut bundle).unwrap();
+    (bundle, ledger.opened.root.clone())
 }
 
 fn expect(root: &VerifierKey) -> Expect {
     Expect { trust: Trust { pinned: Some(root.clone()) }, ..Expect::default() }
 }
 
-fn verify(files: &Memory, expect: &Expect) -> Verdict {
+fn verify(files: &Bundle, expect: &Expect) -> Verdict {
     verify_export(&mut files.clone(), expect, &mut |_| {}).unwrap()
 }
 
@@ -182,9 +145,9 @@ fn an_instance_that_never_was_has_no_excerpt() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = ledger(dir.path());
     let request = Request { instance: Some("nobody".to_owned()), ..Request::default() };
-    assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Memory::default()), Err(ExportError::Nothing(_))));
+    assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Bundle::default()), Err(ExportError::Nothing(_))));
     let request = Request { from_wall_ns: Some(u64::MAX - 1), ..Request::default() };
-    assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Memory::default()), Err(ExportError::Nothing(_))));
+    assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Bundle::default()), Err(ExportError::Nothing(_))));
 }
 
 #[test]
@@ -203,11 +166,11 @@ fn a_nonce_shows_that_the_export_is_new() {
 fn a_ledger_that_was_longer_when_it_was_seen_last_was_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = ledger(dir.path());
-    let mut early = Memory::default();
+    let mut early = Bundle::default();
     export(dir.path(), &mut ledger, &Request::default(), &mut early).unwrap();
-    let mut late = Memory::default();
+    let mut late = Bundle::default();
     export(dir.path(), &mut ledger, &Request::default(), &mut late).unwrap();
-    let seen = |files: &Memory| SignedCheckpoint::parse(&files.0["checkpoint"]).unwrap().checkpoint;
+    let seen = |files: &Bundle| SignedCheckpoint::parse(&files.0["checkpoint"]).unwrap().checkpoint;
     let after = |seen| Expect { last_seen: Some(seen), ..expect(&ledger.opened.root) };
     assert_eq!(verify(&late, &after(seen(&early))).exit(), exit::PROVEN);
     let verdict = verify(&early, &after(seen(&late)));

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use auditor_common::event::{Closed, flag};
 use auditor_common::maps::Owner;
 use auditor_tests::kernel_probe::{Balance, Watched, alone};
-use auditor_tests::{a_daemon, require};
+use auditor_tests::{a_daemon, lengths_of_calls, require};
 use auditor_userspace::decode::Event;
 use auditor_userspace::probe::{Options, Overflows};
 
@@ -194,7 +194,7 @@ fn a_connection_that_begins_with_a_send_is_seen() {
 
 #[test]
 fn datagrams_of_a_connected_socket_are_counted() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let told = ["child connects udp 127.0.0.1:peer #0", "child released 123/1500", "child exits 0x0"];
     let watched = check("udp-connected", echo("127.0.0.1:0"), &told);
     let Event::Connect(connect) = watched.events[0] else { panic!("checked above") };
@@ -206,7 +206,7 @@ fn datagrams_of_a_connected_socket_are_counted() {
 
 #[test]
 fn another_destination_is_another_flow_with_the_bytes_of_the_one_before() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let mapped = |(address, socket): (SocketAddr, UdpSocket)| {
         (SocketAddr::new("::ffff:127.0.0.1".parse().expect("an address"), address.port()), socket)
     };
@@ -230,7 +230,7 @@ fn another_destination_is_another_flow_with_the_bytes_of_the_one_before() {
 
 #[test]
 fn a_datagram_server_is_inbound() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let mut watched = Watched::start(SCENARIOS, &["udp-server"]);
     watched.go();
     let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -250,7 +250,7 @@ fn a_datagram_server_is_inbound() {
 
 #[test]
 fn a_look_at_a_datagram_is_not_a_receipt() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     // The peer's 1500 bytes are looked at once, and then taken into a buffer of 40.
     let told = ["child connects udp 127.0.0.1:peer #0", "child released 1/40", "child exits 0x0"];
     check("udp-peek", echo("127.0.0.1:0"), &told);
@@ -258,7 +258,7 @@ fn a_look_at_a_datagram_is_not_a_receipt() {
 
 #[test]
 fn after_silence_a_datagram_flow_begins_anew() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let (peer, _kept) = refusing();
     let options = Options { silence_ns: 100_000_000, ..alone() };
     let mut watched = Watched::with(&options, SCENARIOS, &["udp-silence", &peer.to_string()]);
@@ -278,7 +278,7 @@ fn after_silence_a_datagram_flow_begins_anew() {
 
 #[test]
 fn what_was_open_before_is_told_at_its_first_use() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let (peer, _served) = server("127.0.0.1:0");
     let told = [
         "child uses tcp 127.0.0.1:port with 127.0.0.1:peer, opened before",
@@ -313,7 +313,7 @@ fn ask(watched: &mut Watched) {
 
 #[test]
 fn an_inbound_connection_belongs_to_the_worker_that_uses_it() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let mut watched = Watched::start(SCENARIOS, &["serve"]);
     watched.go();
     ask(&mut watched);
@@ -339,7 +339,7 @@ fn an_inbound_connection_belongs_to_the_worker_that_uses_it() {
 
 #[test]
 fn a_listener_from_before_is_known_when_it_is_told_of() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     for told in [true, false] {
         let mut watched = Watched::start(SCENARIOS, &["serve-before"]);
         if told {
@@ -629,7 +629,7 @@ fn a_full_table_of_processes_is_counted() {
 
 #[test]
 fn the_kernels_table_says_what_a_socket_has_moved() {
-    require!(a_daemon());
+    require!(lengths_of_calls());
     let (peer, _kept) = refusing();
     let mut watched = Watched::start(SCENARIOS, &["udp-hold", &peer.to_string()]);
     watched.go();

@@ -8,7 +8,7 @@ mod encode;
 mod policy; // requests, decisions, and what is not recorded because of them
 pub mod schema; // the same as tables
 
-pub use policy::{AckRecord, Actor, Effect, Egress, PolicyRecord, Step, Unrecorded};
+pub use policy::{AckRecord, Actor, Effect, Egress, PolicyRecord, Restated, Step, Unrecorded};
 
 use crate::endpoint::Endpoint;
 use crate::event::Header;
@@ -43,6 +43,8 @@ pub mod class {
     pub const POLICY_DECISION: u32 = 1;
     /// POLICY: a reason of the verdict was acknowledged.
     pub const POLICY_ACK: u32 = 2;
+    /// POLICY: a record that holds, said again before its segment is removed.
+    pub const POLICY_RESTATED: u32 = 3;
     /// LOSS: seen, counted, and by policy not recorded.
     pub const LOSS_UNRECORDED: u32 = 1;
 }
@@ -552,6 +554,8 @@ pub enum Body {
     Decision(PolicyRecord),
     /// POLICY, class 2.
     Acknowledged(AckRecord),
+    /// POLICY, class 3.
+    Restated(Restated),
     /// PRUNE.
     Prune(Prune),
     /// CLOCK.
@@ -573,7 +577,7 @@ impl Body {
             Self::Loss(_) | Self::Unrecorded(_) => EntryType::Loss,
             Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) | Self::Egress(_) => EntryType::Run,
             Self::Rotate(_) => EntryType::Rotate,
-            Self::Policy(_) | Self::Decision(_) | Self::Acknowledged(_) => EntryType::Policy,
+            Self::Policy(_) | Self::Decision(_) | Self::Acknowledged(_) | Self::Restated(_) => EntryType::Policy,
             Self::Prune(_) => EntryType::Prune,
             Self::Clock(_) => EntryType::Clock,
             Self::Export(_) => EntryType::Export,
@@ -606,6 +610,7 @@ impl Body {
             Self::Egress(_) => class::RUN_EGRESS,
             Self::Decision(_) => class::POLICY_DECISION,
             Self::Acknowledged(_) => class::POLICY_ACK,
+            Self::Restated(_) => class::POLICY_RESTATED,
             Self::Unrecorded(_) => class::LOSS_UNRECORDED,
         }
     }
@@ -622,6 +627,7 @@ impl Body {
             Self::Unrecorded(it) => &it.instance,
             Self::Decision(it) => &it.instance,
             Self::Acknowledged(it) => &it.instance,
+            Self::Restated(it) => &it.instance,
             _ => return None,
         };
         (!instance.is_empty()).then_some(instance.as_str())

@@ -58,7 +58,7 @@ pub struct ExportNote {
     pub min_index: u64,
     /// See [`filter`].
     pub filter: Option<Hash>,
-    /// SHA-256 of the released `verify.py`: the verifier comes from the release, not from here.
+    /// SHA-256 of the released verifier in Python: it comes from the release, not from here.
     pub verifier: Hash,
     /// Every other file, in the order of the paths.
     pub files: Vec<ListedFile>,

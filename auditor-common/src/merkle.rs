@@ -3,7 +3,8 @@
 //! Sources: RFC 6962 section 2.1, RFC 9162 sections 2.1.3.2 and 2.1.4.2. Domain separation is in the first byte: `0x00`
 //! for a leaf, `0x01` for a node, so that neither can be passed off as the other.
 
-use sha2::{Digest, Sha256};
+use sha2::block_api::compress256;
+use sha2::{Digest as _, Sha256};
 
 /// SHA-256.
 pub type Hash = [u8; 32];
@@ -11,10 +12,50 @@ pub type Hash = [u8; 32];
 /// No proof in a tree of 64-bit indices is longer.
 pub const MAX_PROOF: usize = 63;
 
+/// The state that SHA-256 begins with: FIPS 180-4, section 5.3.3.
+const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
 /// SHA-256 of some bytes.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
+}
+
+/// SHA-256 of a few bytes and what follows them: what a verifier does most. The content is hashed where it lies, without
+/// being copied into a hasher's block first.
+///
+/// Invariant: the prefix is shorter than a block.
+pub(crate) fn prefixed(prefix: &[u8], content: &[u8]) -> Hash {
+    let mut block = [0_u8; 64];
+    let (head, room) = block.split_at_mut(prefix.len());
+    head.copy_from_slice(prefix);
+    let (first, rest) = content.split_at(content.len().min(room.len()));
+    room[..first.len()].copy_from_slice(first);
+    let mut state = INITIAL;
+    let mut tail = first.len() + prefix.len();
+    if tail == block.len() {
+        compress256(&mut state, &[block]);
+        let (whole, last) = rest.as_chunks::<64>();
+        compress256(&mut state, whole);
+        block = [0; 64];
+        block[..last.len()].copy_from_slice(last);
+        tail = last.len();
+    }
+    // The end: a bit that is set, zeros, and the length in bits, in this block or in another one.
+    block[tail] = 0x80;
+    if tail >= 56 {
+        compress256(&mut state, &[block]);
+        block = [0; 64];
+    }
+    let bits = (prefix.len() + content.len()) as u64 * 8;
+    block[56..].copy_from_slice(&bits.to_be_bytes());
+    compress256(&mut state, &[block]);
+    let mut hash = [0; 32];
+    for (out, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *out = word.to_be_bytes();
+    }
+    hash
 }
 
 /// The root of a tree without leaves.
@@ -26,19 +67,16 @@ pub fn empty() -> Hash {
 /// The hash of two subtrees side by side.
 #[must_use]
 pub fn node(left: &Hash, right: &Hash) -> Hash {
-    let mut input = [1_u8; 65];
-    input[1..33].copy_from_slice(left);
-    input[33..].copy_from_slice(right);
-    sha256(&input)
+    let mut content = [0_u8; 64];
+    content[..32].copy_from_slice(left);
+    content[32..].copy_from_slice(right);
+    prefixed(&[1], &content)
 }
 
 /// The hash of a leaf's content.
 #[must_use]
 pub fn leaf(content: &[u8]) -> Hash {
-    let mut hasher = Sha256::new();
-    hasher.update([0]);
-    hasher.update(content);
-    hasher.finalize().into()
+    prefixed(&[0], content)
 }
 
 /// A subtree of `256^level` leaves that has just become complete: one hash of a C2SP tile.
@@ -258,6 +296,17 @@ pub fn verify_consistency(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashing_where_the_bytes_lie_is_sha_256() {
+        let bytes: Vec<u8> = (0..400_u32).map(|number| (number * 7) as u8).collect();
+        for prefix in [1, 28, 63] {
+            for len in 0..bytes.len() - prefix {
+                let (head, content) = bytes[..prefix + len].split_at(prefix);
+                assert_eq!(prefixed(head, content), sha256(&bytes[..prefix + len]), "{prefix} and {len}");
+            }
+        }
+    }
 
     fn leaves(count: u64) -> Vec<Hash> {
         (0..count).map(|i| leaf(&i.to_be_bytes())).collect()

@@ -273,13 +273,15 @@ pub(crate) fn hash(text: &str) -> Option<[u8; 32]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }
 
-/// Bytes as they stand in notes.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+/// Bytes as they stand in notes: RFC 4648 section 4, with padding.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
 /// Bytes in base64, in the one form that they have.
-pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 

@@ -3,9 +3,7 @@
 //! Big-endian, fixed offsets: `FORMAT.md`, "Entry". An entry holds the leaf hash of the entry before it, so chain and
 //! tree cannot disagree. The body is opaque here; the entry holds a salted commitment to it.
 
-use sha2::{Digest, Sha256};
-
-use crate::merkle::{Hash, leaf, sha256};
+use crate::merkle::{Hash, leaf, prefixed, sha256};
 
 /// First bytes of every entry.
 pub const MAGIC: [u8; 4] = *b"NAL1";
@@ -285,11 +283,9 @@ impl Entry {
 /// The salt stops anybody who knows the hash from guessing what few values a body can have.
 #[must_use]
 pub fn commit(salt: &[u8; SALT_LEN], body: &[u8]) -> Hash {
-    let mut hasher = Sha256::new();
-    hasher.update(b"nal/v1/body\0");
-    hasher.update(salt);
-    hasher.update(body);
-    hasher.finalize().into()
+    let mut prefix = *b"nal/v1/body\0................";
+    prefix[12..].copy_from_slice(salt);
+    prefixed(&prefix, body)
 }
 
 /// `prev` of the first entry: `SHA-256("nal/v1/genesis\0" ‖ log_tag)`.

@@ -76,6 +76,11 @@ impl StreamTable {
         }
     }
 
+    /// A stream stood there.
+    pub fn go_on_from(&mut self, end: &StreamEnd) {
+        self.0.insert(end.tag, (end.last_n, end.last_seq));
+    }
+
     /// Its line in the table: place, number of lines, and how it leads to the root.
     #[must_use]
     pub fn prove(&self, tag: &[u8; 16]) -> Option<(u64, u64, Vec<Hash>)> {

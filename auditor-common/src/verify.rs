@@ -24,7 +24,7 @@ mod rows; // links, leaves, commitments, times
 
 pub use export::{Expect, ExportError, Files, MAX_FILE, format_streams, format_table, verify_export};
 pub use identity::{Identity, Trust};
-pub use rows::{Digested, Evidence, ProvenEnd, Released, Scope, Start, Verifier};
+pub use rows::{Digest, Evidence, ProvenEnd, Released, Scope, Start, Verifier};
 
 use crate::merkle::Hash;
 

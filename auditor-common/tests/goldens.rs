@@ -426,6 +426,10 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ),
         ("policy decision", Body::Decision(decision.clone())),
         (
+            "policy restated",
+            Body::Restated(Restated::of(7, 1_767_225_600_000_000_000, &Body::Decision(decision.clone()))),
+        ),
+        (
             "policy decision of the host",
             Body::Decision(PolicyRecord { step: Step::Accepted, actor: Actor::Host { uid: 0 }, ..decision }),
         ),

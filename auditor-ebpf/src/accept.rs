@@ -22,7 +22,10 @@ pub fn is_listening(port: &Port) -> bool {
 }
 
 /// A process listens. Called in its own context.
-#[inline(always)]
+///
+/// A function of its own, as `arrived` and `tell` are: before Linux 6.13 all frames of a chain of calls share 512 bytes,
+/// and what is inlined side by side would add up.
+#[inline(never)]
 pub fn listens(sock: Sock) {
     let Some(current) = audited::current() else { return };
     let cookie = sock.make_cookie();

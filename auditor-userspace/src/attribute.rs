@@ -13,6 +13,7 @@ pub mod lineage; // who is whose child
 pub mod listening; // where a process was listening before
 pub mod proc; // what /proc says
 pub mod sockets; // whose the sockets were that the kernel told us of
+pub mod surroundings; // what the host knows of an instance beside its traffic
 
 use std::rc::Rc;
 

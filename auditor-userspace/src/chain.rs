@@ -2,8 +2,8 @@
 //! are arguments.
 
 use auditor_common::body::{Body, ClockStep, SCHEMA};
-use auditor_common::merkle::{CompactRange, Complete, Hash};
-use auditor_common::record::{Entry, NO_RECORD, SALT_LEN, commit, genesis_prev, to_row};
+use auditor_common::merkle::{CompactRange, Complete, Hash, leaf};
+use auditor_common::record::{ENTRY_LEN, Entry, NO_RECORD, SALT_LEN, commit, genesis_prev};
 use auditor_common::stream::StreamTable;
 
 /// One moment on both clocks.
@@ -46,6 +46,9 @@ impl Edge {
         Self { prev: genesis_prev(log_tag), range: CompactRange::new(), streams: StreamTable::default() }
     }
 }
+
+/// Where the body of a row begins.
+const BODY_AT: usize = ENTRY_LEN + SALT_LEN;
 
 /// Places where a segment may begin, and what is before it may be removed: those of the tiles of 256 leaves.
 pub const ALIGNMENT: u64 = 256;
@@ -125,7 +128,10 @@ impl Chain {
         };
         self.last = Now { wall_ns, boot_ns: self.last.boot_ns.max(at.boot_ns) };
         self.fresh = false;
-        let bytes = body.encode();
+        // Entry and salt get their bytes when the body has its own.
+        let mut row = Vec::with_capacity(BODY_AT + 256);
+        row.resize(BODY_AT, 0);
+        body.encode_into(&mut row);
         let stream_tag = stream.unwrap_or_default();
         let (stream_n, stream_prev) = stream.map_or((0, NO_RECORD), |tag| self.end.streams.next(&tag));
         let entry = Entry {
@@ -138,16 +144,18 @@ impl Chain {
             run: self.run,
             epoch: self.epoch,
             class: body.class(),
-            body_len: bytes.len() as u32,
+            body_len: (row.len() - BODY_AT) as u32,
             stream_prev,
             stream_n,
             stream_tag,
             log_tag: self.log_tag,
             prev: self.end.prev,
-            body_commit: commit(&salt, &bytes),
+            body_commit: commit(&salt, &row[BODY_AT..]),
         };
-        self.follow(&entry, entry.leaf());
-        Link { seq: entry.seq, row: to_row(&entry, &salt, &bytes) }
+        row[..ENTRY_LEN].copy_from_slice(&entry.to_bytes());
+        row[ENTRY_LEN..BODY_AT].copy_from_slice(&salt);
+        self.follow(&entry, leaf(&row[..ENTRY_LEN]));
+        Link { seq: entry.seq, row }
     }
 
     /// Takes up an entry that exists already, with its leaf hash: how a store that is opened again finds its end. `false`

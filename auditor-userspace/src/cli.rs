@@ -73,6 +73,18 @@ pub enum Command {
     Report(ReportArgs),
     /// What was recorded
     Events(EventsArgs),
+    /// What went where: a line a flow
+    Flows(FlowsArgs),
+    /// Which modules called out: a line a module
+    Modules(SumsArgs),
+    /// Where traffic went to and came from: a line a destination
+    Destinations(SumsArgs),
+    /// One record in plain words: what it says, and how that is known
+    Explain {
+        /// Its number: "seq" in `auditor events -o json`
+        #[arg(value_name = "SEQ")]
+        seq: u64,
+    },
     /// Prove the whole ledger, without the daemon and without writing
     Verify {
         /// One JSON object
@@ -82,18 +94,55 @@ pub enum Command {
         #[arg(long, value_name = "VKEY")]
         root_key: Option<String>,
     },
+    /// Hold the store against itself: is everything that is stored beside the records what they give
+    Check {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// What `check` starts, because damage to a file can end the process that reads it
+    #[command(hide = true)]
+    CheckLedger {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// What `verify` starts, because damage to a file can end the process that reads it
     #[command(hide = true)]
     ReadLedger {
         /// The root key to trust
         #[arg(long, value_name = "VKEY")]
         root_key: Option<String>,
+        /// Let all other processes go first
+        #[arg(long)]
+        gently: bool,
     },
     /// The keys that sign, and the fingerprint to pin
+    #[command(args_conflicts_with_subcommands = true)]
     Keys {
         /// One JSON object
         #[arg(long)]
         json: bool,
+        /// What to do
+        #[command(subcommand)]
+        what: Option<KeysCommand>,
+    },
+    /// Hand out a part of the ledger as a file that proves itself, to whoever trusts nobody here
+    Export(ExportArgs),
+    /// Prove one record: a file of about a kilobyte that needs nothing but the log's key to be verified
+    Prove {
+        /// Its number: "seq" in `auditor events -o json`
+        #[arg(value_name = "SEQ")]
+        seq: u64,
+        /// Where to put it, instead of printing it; the usual ending is .tlog-proof
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Remove what the policy of retention lets go; the daemon does it by itself every hour
+    Retain {
+        /// Remove nothing, and say what would go
+        #[arg(long)]
+        dry_run: bool,
     },
     /// What Odoos asked for, and the host's answers
     Policy {
@@ -101,7 +150,7 @@ pub enum Command {
         #[command(subcommand)]
         what: PolicyCommand,
     },
-    /// Acknowledge a reason of the verdict: it does not count any more, until it recurs
+    /// Acknowledge a reason of the verdict: it does not count any more, until it recurs (records_missing: for good)
     Ack(AckArgs),
     /// The configuration file
     Config {
@@ -116,6 +165,44 @@ pub enum Command {
     },
     /// The version
     Version,
+}
+
+/// `auditor export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// From then on: a span (90s, 2h, 7days) or a moment (2026-11-24T08:00:00Z); from the beginning without it
+    #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+    pub from: Option<Since>,
+    /// Until then, likewise; until now without it
+    #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+    pub to: Option<Since>,
+    /// Only this instance's records: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
+    /// A number of the one who asked, in hexadecimal: it is sealed, and shows that the export is not older than it
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    pub nonce: Option<String>,
+    /// With proof.html in it: a page that a person can read, and that verifies itself in a browser without a network
+    #[arg(long)]
+    pub html: bool,
+    /// Where to put it; the usual ending is .nalx
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+fn nonce(text: &str) -> Result<String, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits && text.len().is_multiple_of(2) && (2..=128).contains(&text.len()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("a nonce is hexadecimal, of 1 to 64 bytes: `openssl rand -hex 16` makes one".to_owned())
+}
+
+/// `auditor keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the next epoch's key now: whoever takes the one of the present epoch signs nothing with it any more
+    Rotate,
 }
 
 /// `auditor policy`.
@@ -225,6 +312,42 @@ pub struct EventsArgs {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Which
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// Also what is not traffic: processes, runs, seals, losses (JSON shows everything)
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// `auditor flows`.
+#[derive(Args, Debug)]
+pub struct FlowsArgs {
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Which
+    #[command(flatten)]
+    pub which: WhichArgs,
+}
+
+/// `auditor modules`, `auditor destinations`.
+#[derive(Args, Debug)]
+pub struct SumsArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only this instance's: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
+    /// How far back: a span (1h, 1day, 7days)
+    #[arg(long, value_name = "SPAN", default_value = "1day", value_parser = window::parse)]
+    pub since: u64,
+}
+
+/// Which records.
+#[derive(Args, Debug)]
+pub struct WhichArgs {
     /// Only this module's
     #[arg(long, value_name = "MODULE")]
     pub module: Option<String>,
@@ -237,9 +360,9 @@ pub struct EventsArgs {
     /// Only this direction
     #[arg(long, value_enum)]
     pub direction: Option<Direction>,
-    /// Also what is not traffic: processes, runs, seals, losses (JSON shows everything)
-    #[arg(short, long)]
-    pub all: bool,
+    /// Only this instance's: a name, as `auditor status` prints it
+    #[arg(long, value_name = "INSTANCE")]
+    pub instance: Option<String>,
 }
 
 /// How records are printed.

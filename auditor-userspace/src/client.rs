@@ -4,12 +4,15 @@ use std::io;
 use std::path::Path;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode};
+use hyper::header::CONTENT_LENGTH;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// Why the daemon did not answer.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub enum AskError {
     Refused(String),
     /// It answered with something else than was asked for.
     Answer(String),
+    /// The answer could not be written down here.
+    Written(io::Error),
 }
 
 impl std::fmt::Display for AskError {
@@ -30,6 +35,7 @@ impl std::fmt::Display for AskError {
             Self::NotRunning(source) => write!(f, "the daemon does not answer ({source}): is `auditor run` running?"),
             Self::Denied(why) => write!(f, "the daemon refuses: {why}"),
             Self::Refused(why) => f.write_str(why),
+            Self::Written(source) => write!(f, "the answer cannot be written down: {source}"),
             Self::Answer(what) => write!(f, "the daemon's answer makes no sense: {what}"),
         }
     }
@@ -62,20 +68,68 @@ pub fn lines(socket: &Path, path: &str, each: impl FnMut(Value) -> bool) -> Resu
     send(socket, path, None, each)
 }
 
-fn send(socket: &Path, path: &str, body: Option<&Value>, each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| AskError::Answer(format!("no runtime: {source}")))?;
-    runtime.block_on(ask(socket, path, body, each))
+/// Wants something to be made and sent; gives each piece of it to `each`, with the length of the whole. It is an error if
+/// less comes than was announced.
+pub fn download(
+    socket: &Path,
+    path: &str,
+    body: &Value,
+    mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> Result<(), AskError> {
+    runtime()?.block_on(async {
+        let (mut response, _connection) = request(socket, path, Some(body)).await?;
+        if !response.status().is_success() {
+            return Err(refused(response).await?);
+        }
+        let whole = response.headers().get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+        let whole: u64 = whole.ok_or_else(|| AskError::Answer("it does not say how long it is".into()))?;
+        let mut came = 0;
+        while let Some(frame) = response.frame().await {
+            let cut = |_| AskError::Answer(format!("it ended after {came} of {whole} bytes: try again"));
+            let Some(chunk) = frame.map_err(cut)?.into_data().ok() else { continue };
+            came += chunk.len() as u64;
+            each(whole, &chunk).map_err(AskError::Written)?;
+        }
+        if came == whole {
+            Ok(())
+        } else {
+            Err(AskError::Answer(format!("it ended after {came} of {whole} bytes: try again")))
+        }
+    })
 }
 
-async fn ask(
+fn runtime() -> Result<Runtime, AskError> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|source| AskError::Answer(format!("no runtime: {source}")))
+}
+
+/// Why there is no answer: the daemon's own sentence.
+async fn refused(mut response: Response<Incoming>) -> Result<AskError, AskError> {
+    let status = response.status();
+    let mut why = Vec::new();
+    while let Some(frame) = response.frame().await {
+        let frame = frame.map_err(|source| AskError::Answer(source.to_string()))?;
+        why.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
+    }
+    let why = String::from_utf8_lossy(&why).trim().to_owned();
+    Ok(match status {
+        StatusCode::FORBIDDEN => AskError::Denied(why),
+        // The daemon's own sentence says what is wrong, and what to do.
+        status if status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE => AskError::Refused(why),
+        status => AskError::Answer(format!("{status}: {why}")),
+    })
+}
+
+fn send(socket: &Path, path: &str, body: Option<&Value>, each: impl FnMut(Value) -> bool) -> Result<(), AskError> {
+    runtime()?.block_on(ask(socket, path, body, each))
+}
+
+/// Asks; gives the head of the answer, and the connection that it comes over.
+async fn request(
     socket: &Path,
     path: &str,
     body: Option<&Value>,
-    mut each: impl FnMut(Value) -> bool,
-) -> Result<(), AskError> {
+) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), AskError> {
     let answer = |source: hyper::Error| AskError::Answer(source.to_string());
     let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -91,15 +145,24 @@ async fn ask(
         .header("host", "auditor")
         .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
         .map_err(|source| AskError::Answer(source.to_string()))?;
-    let mut response = sender.send_request(request).await.map_err(answer)?;
-    let status = response.status();
+    Ok((sender.send_request(request).await.map_err(answer)?, connection))
+}
+
+async fn ask(
+    socket: &Path,
+    path: &str,
+    body: Option<&Value>,
+    mut each: impl FnMut(Value) -> bool,
+) -> Result<(), AskError> {
+    let (mut response, connection) = request(socket, path, body).await?;
+    if !response.status().is_success() {
+        return Err(refused(response).await?);
+    }
     let mut rest = Vec::new();
     while let Some(frame) = response.frame().await {
-        let Some(chunk) = frame.map_err(answer)?.into_data().ok() else { continue };
+        let frame = frame.map_err(|source| AskError::Answer(source.to_string()))?;
+        let Some(chunk) = frame.into_data().ok() else { continue };
         rest.extend_from_slice(&chunk);
-        if !status.is_success() {
-            continue;
-        }
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
             if !each(parse(&line)?) {
@@ -108,19 +171,10 @@ async fn ask(
             }
         }
     }
-    if status.is_success() {
-        if !rest.is_empty() {
-            each(parse(&rest)?);
-        }
-        return Ok(());
+    if !rest.is_empty() {
+        each(parse(&rest)?);
     }
-    let why = String::from_utf8_lossy(&rest).trim().to_owned();
-    Err(match status {
-        StatusCode::FORBIDDEN => AskError::Denied(why),
-        // The daemon's own sentence says what is wrong, and what to do.
-        status if status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE => AskError::Refused(why),
-        status => AskError::Answer(format!("{status}: {why}")),
-    })
+    Ok(())
 }
 
 fn parse(line: &[u8]) -> Result<Value, AskError> {

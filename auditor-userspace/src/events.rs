@@ -24,6 +24,18 @@ pub fn row(record: &Value, all: bool) -> Option<String> {
     }
 }
 
+/// One flow as a line: the record that opened it, if that was seen, and the newest one about its bytes or its end.
+#[must_use]
+pub fn flow_row(opening: Option<&Value>, newest: Option<&Value>) -> Option<String> {
+    let first = opening.or(newest)?;
+    let opened = opening.unwrap_or(&newest?["opened"]);
+    let (sent, received, what) = match newest {
+        Some(newest) => (bytes(&newest["sent"]), bytes(&newest["received"]), ended_as(newest)),
+        None => ("-".to_owned(), "-".to_owned(), "open".to_owned()),
+    };
+    Some(flow(first, opened, &sent, &received, &what))
+}
+
 fn flow(record: &Value, opened: &Value, sent: &str, received: &str, what: &str) -> String {
     line(record, opened, &endpoint(opened), sent, received, what)
 }

@@ -5,7 +5,10 @@
 //! signs the list of them ([`Store::sign_export`](crate::store::Store::sign_export)).
 
 mod excerpt; // one instance's records, and only them
-mod output; // a folder, or an archive
+pub mod html; // a page that verifies itself
+mod output; // a folder, an archive, a stream
+mod published; // the public keys, as they lie beside the ledger
+mod released; // the hash of the verifier in Python
 mod stretch; // all records of a stretch
 
 use std::path::Path;
@@ -17,14 +20,12 @@ use auditor_common::merkle::sha256;
 use auditor_common::proof::{ProofFile, inclusion, right_edge};
 use auditor_common::record::EntryType;
 
-pub use output::{Archive, Folder, Output};
+pub use output::{Archive, Counted, Folder, Output, Stream};
+pub use published::Published;
 
 use crate::chain::Edge;
-use crate::key;
 use crate::store::{Announced, Reader, StoreError, StoreTree};
 
-/// The released verifier in Python, for its hash.
-const VERIFIER: &[u8] = include_bytes!("../../odoo_addon/mit_network_audit/core/verify.py");
 /// The specification, which every export carries.
 const SPECIFICATION: &str = include_str!("../../auditor-common/FORMAT.md");
 
@@ -92,7 +93,8 @@ pub fn record(reader: &mut Reader, request: &Request, actor: &str) -> Result<Exp
     };
     let end = match request.to_wall_ns {
         Some(to) => reader.first_since(to.saturating_add(1))?,
-        None => size + 2,
+        // Whatever is there when it is announced.
+        None => u64::MAX,
     };
     if first >= end.min(size) {
         return Err(ExportError::Nothing("nothing was recorded in that time".to_owned()));
@@ -125,6 +127,7 @@ struct Span {
 
 /// One export on its way to its files.
 struct Making<'a> {
+    keys: &'a Published,
     reader: Reader,
     request: &'a Request,
     announced: &'a Announced,
@@ -138,9 +141,9 @@ struct Making<'a> {
 }
 
 /// Writes the files of an announced export and returns the list of them, to be signed. `progress` is told how many of
-/// how many records have been written.
+/// how many records have been written. Written again with the same keys, the files are the same.
 pub fn write(
-    state: &Path,
+    keys: &Published,
     reader: Reader,
     request: &Request,
     announced: &Announced,
@@ -150,14 +153,22 @@ pub fn write(
 ) -> Result<ExportNote, ExportError> {
     let mut reader = reader;
     let signed = SignedCheckpoint::parse(announced.checkpoint.note.as_bytes())
-        .map_err(|error| corrupt(state, format!("the checkpoint: {error}")))?;
+        .map_err(|error| corrupt(Path::new("the store"), format!("the checkpoint: {error}")))?;
     let span = span(&mut reader, announced)?;
     let start = reader.edge_at(span.first)?;
     let tree = StoreTree::new(reader.clone())?;
+    let mut waiting = html::Waiting::default();
     let files = Vec::new();
-    let mut making = Making { reader, request, announced, signed, span, start, tree, files, output, progress };
-    making.all(state)?;
-    let Making { files, .. } = making;
+    let into: &mut dyn Output = if request.html { &mut waiting } else { &mut *output };
+    let mut making =
+        Making { keys, reader, request, announced, signed, span, start, tree, files, output: into, progress };
+    making.all()?;
+    let Making { mut files, .. } = making;
+    if request.html {
+        let page = waiting.hand_on(output)?;
+        let listed = ListedFile { hash: sha256(&page), len: page.len() as u64, path: html::PATH.to_owned() };
+        files.insert(files.partition_point(|file| file.path < listed.path), listed);
+    }
     let export = &announced.export;
     Ok(ExportNote {
         origin: announced.checkpoint.origin.clone(),
@@ -169,7 +180,7 @@ pub fn write(
         size: announced.checkpoint.size,
         min_index: announced.min_index,
         filter: export.filter,
-        verifier: sha256(VERIFIER),
+        verifier: released::verifier(),
         files,
     })
 }
@@ -202,20 +213,20 @@ fn span(reader: &mut Reader, announced: &Announced) -> Result<Span, ExportError>
 
 impl Making<'_> {
     /// Every file, in the order of the paths.
-    fn all(&mut self, state: &Path) -> Result<(), ExportError> {
+    fn all(&mut self) -> Result<(), ExportError> {
         self.put("SPEC.md", SPECIFICATION.as_bytes())?;
         if self.request.instance.is_none() {
             self.bodies()?;
         }
         let note = self.announced.checkpoint.note.clone();
         self.put("checkpoint", note.as_bytes())?;
-        self.ends_of_epochs(state)?;
-        self.keys(state)?;
+        self.ends_of_epochs()?;
+        self.keys()?;
         if self.span.first > 0 {
             let left = self.start.range.hashes().concat();
             self.put("left", &left)?;
         }
-        self.public(state, "node")?;
+        self.put("node", &self.keys.node)?;
         if self.request.instance.is_some() {
             self.own()?;
         }
@@ -241,36 +252,30 @@ impl Making<'_> {
         if content.len() as u64 > auditor_common::verify::MAX_FILE {
             return Err(ExportError::TooLarge { path: path.to_owned() });
         }
-        self.files.push(ListedFile { hash: sha256(content), len: content.len() as u64, path: path.to_owned() });
+        if self.output.is_to_be_listed() {
+            self.files.push(ListedFile { hash: sha256(content), len: content.len() as u64, path: path.to_owned() });
+        }
         self.output.file(path, content)
     }
 
-    fn public(&mut self, state: &Path, name: &str) -> Result<(), ExportError> {
-        let bytes = key::read_small(&state.join(name), 64 << 10).map_err(StoreError::from)?;
-        self.put(name, &bytes)
+    fn keys(&mut self) -> Result<(), ExportError> {
+        let notes = self.keys.epochs.iter().filter(|note| note.epoch.origin.incarnation() <= self.incarnation());
+        let epochs: String = notes.map(ToString::to_string).collect();
+        self.put("epochs", epochs.as_bytes())?;
+        self.put("keys/log.vkey", format!("{}\n", self.keys.log).as_bytes())?;
+        self.put("keys/root.vkey", format!("{}\n", self.keys.root).as_bytes())
     }
 
-    fn keys(&mut self, state: &Path) -> Result<(), ExportError> {
-        let mut epochs = String::new();
-        for incarnation in 1..=self.announced.checkpoint.origin.incarnation() {
-            for note in key::read_epochs(state, incarnation).map_err(StoreError::from)? {
-                epochs.push_str(&note.to_string());
-            }
-        }
-        self.put("epochs", epochs.as_bytes())?;
-        let node = key::read_node(state).map_err(StoreError::from)?;
-        let root = key::read_root(state).map_err(StoreError::from)?;
-        self.put("keys/log.vkey", format!("{}\n", node.log).as_bytes())?;
-        self.put("keys/root.vkey", format!("{root}\n").as_bytes())
+    fn incarnation(&self) -> u32 {
+        self.announced.checkpoint.origin.incarnation()
     }
 
     /// Checkpoints at which epochs end, within the span: where the next one starts.
-    fn ends_of_epochs(&mut self, state: &Path) -> Result<(), ExportError> {
+    fn ends_of_epochs(&mut self) -> Result<(), ExportError> {
         let span = self.span.first + 1..=self.span.last + 1;
-        let notes =
-            key::read_epochs(state, self.announced.checkpoint.origin.incarnation()).map_err(StoreError::from)?;
+        let own = self.keys.epochs.iter().filter(|note| note.epoch.origin == self.announced.checkpoint.origin);
         let mut found = Vec::new();
-        for start in notes.iter().map(|note| note.epoch.start).filter(|start| span.contains(start)) {
+        for start in own.map(|note| note.epoch.start).filter(|start| span.contains(start)) {
             for (size, note) in self.reader.notes(start..=start)? {
                 found.push((format!("checkpoints/{size}"), note));
             }

@@ -5,8 +5,8 @@
 //! means on flash and on copy-on-write file systems is in `DESIGN.md`: less than one would like.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use auditor_common::epoch::{EpochNote, SignedEpoch, SignedNode};
@@ -16,6 +16,8 @@ use auditor_common::origin::{Origin, root_name};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
+
+use crate::store::disk::Disk;
 
 /// What went wrong with a key.
 #[derive(Debug)]
@@ -118,16 +120,13 @@ impl Signer {
     }
 
     /// Writes the key to a new file that only its owner may read, durably.
-    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+    pub fn save(&self, disk: &dyn Disk, path: &Path) -> Result<(), KeyError> {
         let mut bytes = vec![1_u8];
         bytes.extend_from_slice(self.secret.as_bytes());
         let id = u32::from_be_bytes(self.key.id());
         let line = format!("PRIVATE+KEY+{}+{id:08x}+{}\n", self.key.name(), STANDARD.encode(bytes));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let mut file = options.open(path).map_err(io_error("create the key file", path))?;
-        file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(io_error("write the key file", path))?;
-        sync_folder(path)
+        disk.create(path, line.as_bytes(), 0o600).map_err(io_error("write the key file", path))?;
+        sync_folder(disk, path)
     }
 
     /// Reads a key file.
@@ -151,33 +150,34 @@ impl Signer {
 }
 
 /// Makes a file's name durable.
-fn sync_folder(path: &Path) -> Result<(), KeyError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync the folder of", path))
+fn sync_folder(disk: &dyn Disk, path: &Path) -> Result<(), KeyError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    disk.sync_folder(folder).map_err(io_error("sync the folder of", path))
 }
 
 /// Overwrites a key file, makes that durable, and removes it. A file that is not there is no error.
-pub fn erase(path: &Path) -> Result<(), KeyError> {
-    let mut file = match OpenOptions::new().write(true).open(path) {
+pub fn erase(disk: &dyn Disk, path: &Path) -> Result<(), KeyError> {
+    let file = match OpenOptions::new().write(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io_error("erase the key file", path)(error)),
     };
     let len = file.metadata().map_err(io_error("erase the key file", path))?.len();
-    file.write_all(&vec![b'0'; len as usize])
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::remove_file(path))
+    disk.write(&file, path, &vec![b'0'; len as usize], 0)
+        .and_then(|()| disk.remove(path))
         .map_err(io_error("erase the key file", path))?;
-    sync_folder(path)
+    sync_folder(disk, path)
 }
 
 /// Writes a public file so that it is there whole, or not at all.
-pub fn publish(path: &Path, content: &[u8]) -> Result<(), KeyError> {
+pub fn publish(disk: &dyn Disk, path: &Path, content: &[u8]) -> Result<(), KeyError> {
     let draft = path.with_extension("draft");
-    let mut file = File::create(&draft).map_err(io_error("create", &draft))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(io_error("write", &draft))?;
-    fs::rename(&draft, path).map_err(io_error("rename to", path))?;
-    sync_folder(path)
+    if draft.exists() {
+        disk.remove(&draft).map_err(io_error("clear", &draft))?;
+    }
+    disk.create(&draft, content, 0o644).map_err(io_error("write", &draft))?;
+    disk.rename(&draft, path).map_err(io_error("rename to", path))?;
+    sync_folder(disk, path)
 }
 
 /// Where the keys of a state folder are.
@@ -203,6 +203,12 @@ impl KeyPaths {
     #[must_use]
     pub fn root(&self) -> PathBuf {
         self.state.join("root.vkey")
+    }
+
+    /// Where the root key's private half was written: a path, so that it can be told whether it is still there.
+    #[must_use]
+    pub fn root_place(&self) -> PathBuf {
+        self.state.join("root.place")
     }
 
     /// Private: the log's key.
@@ -236,18 +242,24 @@ pub fn sign_epoch(note: &EpochNote, before: &Signer, log: &Signer) -> String {
 /// given (and read from there if it is there), and exists nowhere when this returns if it is not.
 ///
 /// Returns the root's public half: the one thing that a verifier must have by another way.
-pub fn init(state: &Path, node: &str, root_key: Option<&Path>, wall_ns: u64) -> Result<VerifierKey, KeyError> {
+pub fn init(
+    disk: &dyn Disk,
+    state: &Path,
+    node: &str,
+    root_key: Option<&Path>,
+    wall_ns: u64,
+) -> Result<VerifierKey, KeyError> {
     let paths = KeyPaths::new(state);
     let origin = Origin::new(node, 1).ok_or_else(|| KeyError::BadNode(node.to_owned()))?;
     if paths.node().exists() {
         return Err(KeyError::Exists { path: paths.node() });
     }
     for folder in [state.join("keys"), state.join("0001")] {
-        create_folder(&folder)?;
+        create_folder(disk, &folder)?;
     }
     // Left over from an attempt that did not come to its end: nothing was ever signed for anybody with these.
-    erase(&paths.log())?;
-    erase(&paths.epoch(1, 0))?;
+    erase(disk, &paths.log())?;
+    erase(disk, &paths.epoch(1, 0))?;
 
     let root = match root_key {
         Some(file) if file.exists() => {
@@ -256,16 +268,16 @@ pub fn init(state: &Path, node: &str, root_key: Option<&Path>, wall_ns: u64) -> 
         }
         Some(file) => {
             let signer = Signer::generate(&root_name(node))?;
-            signer.save(file)?;
+            signer.save(disk, file)?;
             signer
         }
         None => Signer::generate(&root_name(node))?,
     };
     let log = Signer::generate(node)?;
-    log.save(&paths.log())?;
+    log.save(disk, &paths.log())?;
     let log_here = log.renamed(&origin.to_string()).map_err(|error| malformed(&paths.log(), &error))?;
     let key = Signer::generate(&origin.epoch_name(0))?;
-    key.save(&paths.epoch(1, 0))?;
+    key.save(disk, &paths.epoch(1, 0))?;
     let first = EpochNote {
         origin,
         epoch: 0,
@@ -274,24 +286,34 @@ pub fn init(state: &Path, node: &str, root_key: Option<&Path>, wall_ns: u64) -> 
         key: key.verifier().clone(),
         not_before: wall_ns / 1_000_000_000,
     };
-    publish(&paths.epochs(1), sign_epoch(&first, &root, &log_here).as_bytes())?;
-    publish(&paths.root(), format!("{}\n", root.verifier()).as_bytes())?;
+    publish(disk, &paths.epochs(1), sign_epoch(&first, &root, &log_here).as_bytes())?;
+    publish(disk, &paths.root(), format!("{}\n", root.verifier()).as_bytes())?;
     let text = SignedNode::text(node, log.verifier());
     let signature = SignatureLine::new(root.verifier(), &root.sign(&text));
-    publish(&paths.node(), Note { text, signatures: vec![signature] }.to_string().as_bytes())?;
+    publish(disk, &paths.node(), Note { text, signatures: vec![signature] }.to_string().as_bytes())?;
+    if let Some(place) = root_key.and_then(|file| fs::canonicalize(file).ok()) {
+        publish(disk, &paths.root_place(), place.as_os_str().as_bytes())?;
+    }
     // `root` is dropped here, and its secret with it (ed25519-dalek overwrites it).
     Ok(root.verifier().clone())
+}
+
+/// Where [`init`] wrote the root key's private half, if it did.
+#[must_use]
+pub fn root_key_file(state: &Path) -> Option<PathBuf> {
+    let place = fs::read(KeyPaths::new(state).root_place()).ok()?;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(place)))
 }
 
 fn malformed(path: &Path, error: &NoteError) -> KeyError {
     KeyError::Malformed { path: path.to_owned(), detail: error.to_string() }
 }
 
-/// Makes a folder that only its owner may enter, with its parents.
-pub(crate) fn create_folder(path: &Path) -> Result<(), KeyError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path).map_err(io_error("create the folder", path))
+/// Makes a folder that only its owner may enter, with its parents, durably.
+pub(crate) fn create_folder(disk: &dyn Disk, path: &Path) -> Result<(), KeyError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    disk.create_folder(path).map_err(io_error("create the folder", path))?;
+    missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()).try_for_each(|new| sync_folder(disk, new))
 }
 
 /// The keys that a running daemon signs with.

@@ -16,6 +16,7 @@ pub mod chain; // record -> leaf -> tree
 pub mod key; // who signs
 pub mod store; // durable, atomically
 pub mod verify; // files -> verdict
+pub mod nightly; // the daemon verifies its own ledger
 pub mod export; // a part of the ledger, for somebody who trusts nobody here
 pub mod rollup; // sums over the records
 pub mod policy; // what an instance may ask for, and what the host decides

@@ -4,6 +4,7 @@
 //! so once an event has been read its claim is there to be read as well.
 
 mod calls; // claims that are records of their own
+mod ledger; // what is wanted of the ledger itself
 mod observe; // one event through the stages
 mod orders; // what others asked for
 mod own; // the daemon's own traffic
@@ -32,6 +33,7 @@ use crate::attribute::sockets::Sockets;
 use crate::catalogue::Catalogue;
 use crate::clock::{self, Now};
 use crate::config::ClientAddresses;
+use crate::config::file::Retention;
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
 use crate::policy::Policies;
@@ -80,6 +82,11 @@ pub struct Parts {
     pub terms: Terms,
     /// What is recorded of the addresses of clients.
     pub client_addresses: ClientAddresses,
+    /// What may be removed.
+    pub retention: Retention,
+    /// Calls before this moment (CLOCK_BOOTTIME) are another run's: they lie in the rings, and were recorded by it, or
+    /// nobody was to record them.
+    pub calls_from_ns: u64,
 }
 
 /// What runs, and how it is configured.
@@ -125,6 +132,8 @@ pub struct Pipeline {
     policies: Option<Policies>,
     withheld: Withheld,
     acknowledged: Lately,
+    /// When each instance was handed out a part of the ledger lately.
+    exported: Lately,
     own: Own,
     due: Due,
 }
@@ -137,6 +146,8 @@ struct Due {
     look: u64,
     idle: u64,
     tell: u64,
+    measure: u64,
+    retain: u64,
 }
 
 impl Pipeline {
@@ -164,6 +175,7 @@ impl Pipeline {
             policies: None,
             withheld: Withheld::default(),
             acknowledged: Lately::default(),
+            exported: Lately::default(),
             own: Own::default(),
             due: Due::default(),
         }
@@ -197,6 +209,7 @@ impl Pipeline {
         self.record_calls(!more, now)?;
         self.look(now)?;
         self.take_orders(now)?;
+        self.retain_if_due(now)?;
         self.commit_if_due(now)?;
         self.seal_if_due(now)?;
         self.tell(now);

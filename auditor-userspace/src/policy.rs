@@ -7,13 +7,17 @@
 //! the ledger in their order gives the same state again.
 
 pub mod change; // what can be asked for
+mod lasting; // what holds, and must not vanish with its segment
 pub mod record; // what is sealed
 pub mod terms; // what the host has decided beforehand
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use auditor_common::body::{Body, Restated};
+
 use crate::catalogue::{Catalogue, Entry, Vendor, Word};
 use change::{Change, Effect};
+use lasting::Lasting;
 use record::{AckRecord, Actor, PolicyRecord, Sealed, Step};
 use terms::{Policy, Rule, Terms};
 
@@ -67,6 +71,7 @@ pub struct Policies {
     decisions: VecDeque<(Sealed, PolicyRecord)>,
     acks: BTreeMap<(String, String, String), (Sealed, AckRecord)>,
     last: u64,
+    lasting: Lasting,
 }
 
 /// What an instance asked for and got; the rest is as the host has it.
@@ -219,8 +224,41 @@ impl Policies {
         Ok(PolicyRecord { step, actor, reason: reason.to_owned(), ..asked.clone() })
     }
 
+    /// A record was appended as number `seq`: what it says holds from here on. One that is said again holds as it was
+    /// said first. Whether anything is different.
+    pub fn take(&mut self, seq: u64, wall_ns: u64, body: &Body) -> bool {
+        let own = Sealed { seq, wall_ns };
+        let (first, said);
+        let body = match body {
+            Body::Restated(it) => {
+                let Ok(content) = it.body() else { return false };
+                (first, said) = (Sealed { seq: it.record, wall_ns: it.wall_ns }, content);
+                &said
+            }
+            body => {
+                first = own;
+                body
+            }
+        };
+        if !self.lasting.take(seq, first, body) {
+            return false;
+        }
+        match body {
+            Body::Decision(record) => self.apply(first, record),
+            Body::Acknowledged(record) => self.acknowledged(first, record),
+            _ => return false,
+        }
+        true
+    }
+
+    /// What has to be said again before the records below this one are removed.
+    #[must_use]
+    pub fn lasting_below(&self, min_index: u64) -> Vec<Restated> {
+        self.lasting.below(min_index)
+    }
+
     /// A record was sealed: what it says holds from here on.
-    pub fn apply(&mut self, sealed: Sealed, record: &PolicyRecord) {
+    fn apply(&mut self, sealed: Sealed, record: &PolicyRecord) {
         self.last = self.last.max(record.number);
         self.waiting.remove(&record.number);
         // A record that this version cannot read changes nothing, and stays in the list of decisions.
@@ -247,7 +285,7 @@ impl Policies {
     }
 
     /// An acknowledgement was sealed.
-    pub fn acknowledged(&mut self, sealed: Sealed, record: &AckRecord) {
+    fn acknowledged(&mut self, sealed: Sealed, record: &AckRecord) {
         if self.acks.len() >= REMEMBERED {
             let oldest = self.acks.iter().min_by_key(|(_, (sealed, _))| sealed.seq).map(|(key, _)| key.clone());
             oldest.map(|key| self.acks.remove(&key));

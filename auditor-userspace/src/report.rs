@@ -29,7 +29,7 @@ use reason::{Moment, Reason, Verdict};
 use timeline::Span;
 
 /// The rules of the verdict, by the names of their reasons.
-pub const RULES: [&str; 31] = [
+pub const RULES: [&str; 32] = [
     "store_violated",
     "records_missing",
     "contradiction",
@@ -49,6 +49,7 @@ pub const RULES: [&str; 31] = [
     "loosened",
     "first_contact",
     "unverified",
+    "over_size",
     "new_destinations",
     "clock_set",
     "open_before",
@@ -94,6 +95,10 @@ pub struct Report {
     pub hours: Vec<HourLine>,
     /// When the recording was not whole.
     pub gaps: Vec<Span>,
+    /// When the daemon verified its own ledger last.
+    pub verified: Option<Moment>,
+    /// What that found: the verifier's sentence.
+    pub verified_as: Option<String>,
     /// How many records the newest checkpoint covers.
     pub checkpoint_size: Option<u64>,
     /// The short code over verdict and checkpoint.
@@ -111,6 +116,7 @@ pub fn report(basis: &Basis<'_>) -> Report {
     let verdict = reasons.iter().map(Reason::verdict).max().unwrap_or(Verdict::AllClear);
     let (destinations, destinations_left_out) = panels::destinations(&scope);
     let (modules, modules_left_out) = panels::modules(&scope);
+    let verified = basis.rollup.history().newest_check();
     Report {
         instance: basis.instance.map(str::to_owned),
         from: Moment(from_ns),
@@ -125,6 +131,8 @@ pub fn report(basis: &Basis<'_>) -> Report {
         modules_left_out,
         hours: panels::hours(&scope),
         gaps: timeline::spans(&scope),
+        verified: verified.map(|check| Moment(check.wall_ns)),
+        verified_as: verified.map(|check| check.summary.clone()),
         checkpoint_size: basis.checkpoint.and_then(size),
         code: code::code(basis.instance, verdict, &reasons, basis.checkpoint),
         reasons,

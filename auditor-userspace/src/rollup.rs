@@ -14,7 +14,7 @@ pub mod row; // what is counted, and by what
 
 use std::sync::Arc;
 
-use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, ProcessChange, ProcessRecord};
+use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, ProcessChange, ProcessRecord, Restated};
 
 use crate::destination::{Knowledge, Name};
 use crate::evidence::cut;
@@ -109,6 +109,7 @@ impl Rollup {
             Body::Checked(checked) => self.history.checked(head, checked),
             Body::Recover(recover) => self.history.recovered(head, recover),
             Body::Ack(ack) => self.history.acknowledged(head, ack),
+            Body::Restated(it) => self.restated(head, it),
             Body::Clock(_) => self.history.clock_set(head),
             Body::Prune(prune) => self.forget(prune.newest_wall_ns),
             Body::Decision(_)
@@ -185,6 +186,16 @@ impl Rollup {
     }
 
     /// Forgets hours that ended before this moment: their records are not kept any more. First contacts stay.
+    /// What was said before counts as if it had been read where it was said first.
+    fn restated(&mut self, head: &Head, it: &Restated) {
+        let head = Head { seq: it.record, wall_ns: it.wall_ns, ..*head };
+        match it.body() {
+            Ok(Body::Recover(recover)) => self.history.recovered(&head, &recover),
+            Ok(Body::Ack(ack)) => self.history.acknowledged(&head, &ack),
+            _ => {}
+        }
+    }
+
     fn forget(&mut self, before_ns: u64) {
         self.hours.forget(before_ns);
         self.history.forget(before_ns);

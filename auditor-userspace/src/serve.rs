@@ -2,12 +2,20 @@
 //!
 //! Who may see what is decided by the kernel's word about the peer alone ([`peer`]); the socket itself is open to all.
 
+pub mod export; // a part of the ledger, handed out
+mod ledger_orders; // what the operator wants of the ledger
+mod answer; // records, page by page
 pub mod orders; // what only the recording thread can do
 pub mod peer; // who is asking
 mod policy; // asking for a policy, and the answers
 mod refusal; // why there is no answer
 pub mod books; // sums over the records, kept up to date
-pub mod figures; // sums and verdict, as answers
+pub mod crowd; // how many connections a user may have
+pub mod facts; // what explains an instance's traffic
+pub mod figures; // verdict, as an answer
+mod metrics; // figures for Prometheus
+pub mod proof; // the whole ledger, proven now
+mod sums; // sums, as an answer
 pub mod records; // the store, as the window sees it
 pub mod select; // which records were asked for
 pub mod socket; // routes
@@ -26,6 +34,8 @@ pub trait Records: Clone + Send + Sync + 'static {
     fn sealed(&mut self) -> anyhow::Result<u64>;
     /// Up to `limit` records from `seq` on.
     fn range(&mut self, from: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>>;
+    /// Up to `limit` records before number `before`, newest first.
+    fn newest(&mut self, before: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>>;
     /// The record that opened a flow.
     fn opened(&mut self, seq: u64) -> Option<FlowOpened>;
     /// The first record that was appended at or after this moment (CLOCK_REALTIME nanoseconds).

@@ -21,6 +21,7 @@
 //! | `NNNN/` | one ledger (incarnation): `seg-<first record>.redb`, `epochs` |
 
 mod append; // the transaction
+mod check; // the store held against itself
 pub mod disk; // where the bytes go
 mod epoch; // the next key, and what is read again before the old one signs for the last time
 mod error; // what can go wrong
@@ -38,6 +39,7 @@ pub mod snapshot; // reading beside a writer
 mod stream; // which records belong together
 mod tree; // the tree over what is stored
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -49,11 +51,12 @@ use auditor_common::origin::Origin;
 use auditor_common::record::{SALT_LEN, flag};
 
 pub use append::PIN_NS;
+pub use check::{Fault, Inspection, check};
 pub use error::StoreError;
 pub use export::Announced;
 pub use head::{HeadState, parse as parse_head, read as read_head};
 pub use read::{Reader, Record};
-pub use retain::{Removed, SegmentUse, Usage, default_policy};
+pub use retain::{Removal, Removed, SegmentUse, Usage, default_policy};
 pub use segment::list as list_segments;
 pub use tree::StoreTree;
 
@@ -100,7 +103,7 @@ pub struct OpenOptions {
     pub now: Now,
     /// Sizes.
     pub limits: Limits,
-    /// What may be removed.
+    /// What may be removed, until somebody decides otherwise: for a ledger that has no policy yet.
     pub policy: Policy,
     /// Where the bytes go.
     pub disk: Arc<dyn disk::Disk>,
@@ -245,7 +248,7 @@ pub struct Store {
     keys: Keys,
     /// When this epoch began, on the boot clock.
     epoch_boot_ns: u64,
-    recheck: epoch::Recheck,
+    recheck: epoch::SecondReading,
     chain: Chain,
     streams: stream::Streams,
     /// The policy in force, and the number of its record.
@@ -260,6 +263,8 @@ pub struct Store {
     pins: append::Pins,
     salts: Salts,
     announced: Vec<Announced>,
+    /// How large and how old the segments are that are written no more, by their first record.
+    measured: BTreeMap<u64, SegmentUse>,
     stopped: bool,
 }
 
@@ -320,10 +325,22 @@ impl Store {
         self.durable
     }
 
+    /// How many records are under the newest checkpoint.
+    #[must_use]
+    pub fn sealed(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size)
+    }
+
+    /// An error has stopped it: nothing is written any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// How many durable records are not under a checkpoint yet.
     #[must_use]
     pub fn unsealed(&self) -> u64 {
-        self.durable - self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size)
+        self.durable - self.sealed()
     }
 
     /// A window for another thread.

@@ -4,6 +4,7 @@
 //! and some damage ends the process that reads it. The parent ([`in_child`]) turns that end into a verdict.
 
 mod child; // the reading process, and the one that waits for it
+mod hashing; // rows on several threads
 mod report; // verdicts as JSON and as text
 mod segments; // rows and checkpoints out of the files
 
@@ -15,7 +16,7 @@ use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
 use auditor_common::verify::{Answer, Evidence, Finding, Identity, REQUIRED, Released, Standing, Trust, Verdict, exit};
 
-pub use child::{child, in_child};
+pub use child::{child, confine, end, in_child, reader};
 pub use report::Report;
 
 use crate::key::{self, KeyError};
@@ -96,12 +97,20 @@ pub enum Progress {
 
 /// How often it is begun again when a segment is removed by policy while it is read.
 const ATTEMPTS: u32 = 3;
+/// More processors than these hash no faster than one can put in order.
+const THREADS: usize = 4;
 
-/// Verifies in this process. A file that is damaged in its structure may end it: see [`in_child`].
+/// Verifies in this process, on a few of its processors. A file that is damaged in its structure may end it: see
+/// [`in_child`].
 pub fn verify(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+    verify_on(std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS)), request, progress)
+}
+
+/// The same, on so many threads.
+pub fn verify_on(threads: usize, request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
     let mut attempt = 1;
     loop {
-        match verify_once(request, progress) {
+        match verify_once(request, threads, progress) {
             Err(VerifyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {
                 attempt += 1;
             }
@@ -110,7 +119,7 @@ pub fn verify(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<R
     }
 }
 
-fn verify_once(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+fn verify_once(request: &Request, threads: usize, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
     let state = &request.state;
     let mut incarnations = incarnations(state)?;
     // The head file is read first: what the segments have can only be more.
@@ -146,7 +155,7 @@ fn verify_once(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<
             Evidence { declared, tail, ..Evidence::default() }
         };
         let trust = Trust { pinned: request.pinned.clone() };
-        let (verdict, epoch_keys) = ledger(state, &keys, &trust, incarnation, &before, evidence, progress)?;
+        let (verdict, epoch_keys) = ledger(&keys, &trust, incarnation, &before, evidence, threads, progress)?;
         before = epoch_keys;
         if request.incarnation.is_none_or(|only| only == incarnation) {
             verdicts.push(verdict);
@@ -185,6 +194,7 @@ fn head(state: &Path) -> Result<Released, VerifyError> {
 
 /// The node's public keys as they lie in the state folder: claims, until one of them is pinned.
 struct Keys {
+    state: PathBuf,
     root: VerifierKey,
     node: auditor_common::epoch::SignedNode,
 }
@@ -192,7 +202,8 @@ struct Keys {
 impl Keys {
     fn read(state: &Path) -> Result<Self, Finding> {
         let unknown = |error: KeyError| Finding::Unknown { sentence: error.to_string() };
-        Ok(Self { root: key::read_root(state).map_err(unknown)?, node: key::read_node(state).map_err(unknown)? })
+        let (root, node) = (key::read_root(state).map_err(unknown)?, key::read_node(state).map_err(unknown)?);
+        Ok(Self { state: state.to_owned(), root, node })
     }
 }
 
@@ -207,16 +218,17 @@ fn declared(state: &Path, next: u32) -> Option<Recover> {
 
 /// Verifies one ledger; the keys of its epochs can sign the first epoch of the next one.
 fn ledger(
-    state: &Path,
     keys: &Keys,
     trust: &Trust,
     incarnation: u32,
     before: &[VerifierKey],
     evidence: Evidence,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Verdict, Vec<VerifierKey>), VerifyError> {
+    let state = &keys.state;
     let Some(origin) = Origin::new(&keys.node.node, incarnation) else {
-        return Err(VerifyError::NoLedger { state: state.to_owned() });
+        return Err(VerifyError::NoLedger { state: state.clone() });
     };
     let folder = ledger_folder(state, incarnation);
     let found = segments::epochs(state, &folder, incarnation, progress);
@@ -227,7 +239,7 @@ fn ledger(
     };
     let epoch_keys = identity.epochs.iter().map(|note| note.key.clone()).collect();
     let firsts = list_segments(&folder).map_err(|error| VerifyError::Child { detail: error.to_string() })?;
-    let verdict = segments::read(&folder, &firsts, identity, evidence, progress)?;
+    let verdict = segments::read(&folder, &firsts, identity, evidence, threads, progress)?;
     Ok((verdict, epoch_keys))
 }
 

@@ -1,7 +1,7 @@
 # Part of Network Audit. License LGPL-3.
 {
     'name': 'MIT Network Audit',
-    'summary': 'MIT Network Audit: which module talks to whom, witnessed by the kernel, provable to others',
+    'summary': 'MIT Network Audit: which module talks to whom, seen by the kernel, provable',
     'version': '19.0.1.0.0',
     'category': 'Administration',
     'license': 'LGPL-3',
@@ -12,6 +12,8 @@
         'security/ir.model.access.csv',
         'data/ir_cron.xml',
         'views/network_audit_record_views.xml',
+        'views/network_audit_summary_views.xml',
+        'views/network_audit_export_views.xml',
         'views/network_audit_component_views.xml',
         'views/network_audit_vendor_views.xml',
         'views/network_audit_request_views.xml',
@@ -33,5 +35,4 @@
     'post_load': 'post_load',
     'uninstall_hook': 'uninstall_hook',
     'application': True,
-    'installable': True,
 }

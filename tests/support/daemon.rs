@@ -84,6 +84,21 @@ impl Daemon {
     /// Starts it (again) on the same state, and waits until it answers.
     pub fn start_again(&mut self) {
         self.spawn();
+        self.wait_until_it_answers();
+    }
+
+    /// Starts it as root, by something that takes the rest of its command line for the program to run: what a
+    /// container's runtime is.
+    pub fn start_in(&mut self, mut runtime: Command) {
+        for folder in [self.state(), self.run_folder()] {
+            std::os::unix::fs::chown(folder, Some(0), Some(0)).expect("root");
+        }
+        runtime.arg(&self.program);
+        self.spawn_by(runtime);
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&mut self) {
         let mut child = self.child.take().expect("a child");
         wait_for("the daemon to answer", || {
             if let Some(status) = child.try_wait().expect("a child") {
@@ -96,8 +111,11 @@ impl Daemon {
 
     /// Starts it without waiting.
     pub fn spawn(&mut self) {
+        self.spawn_by(unit().command(&self.program).expect("root"));
+    }
+
+    fn spawn_by(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "the daemon runs already");
-        let mut command = unit().command(&self.program).expect("root");
         command.arg("run").args(["--scope", &self.scope.argument()]).args(&self.arguments);
         command.arg("--state-dir").arg(self.state()).arg("--run-dir").arg(self.run_folder());
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).expect("a log");
@@ -134,6 +152,26 @@ impl Daemon {
         set_mode(&state, 0o700);
         unit().give(&state).expect("the daemon's account");
         self.state = state;
+    }
+
+    /// Has everything in its state folder belong to it, whoever wrote that.
+    pub fn take_state(&self) {
+        let mut folders = vec![self.state()];
+        while let Some(folder) = folders.pop() {
+            unit().give(&folder).expect("the daemon's account");
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                unit().give(&path).expect("the daemon's account");
+                folders.extend(path.is_dir().then_some(path));
+            }
+        }
+    }
+
+    /// Has this configuration from its next start on.
+    pub fn configure(&mut self, text: &str) {
+        let path = self.folder.path().join("auditor.toml");
+        fs::write(&path, text).expect("a configuration");
+        self.arguments = vec!["--config".to_owned(), path.display().to_string()];
     }
 
     /// Its process id.
@@ -224,6 +262,15 @@ fn auditor() -> &'static Path {
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
         Some(_) => programs::path(Profile::Dev).expect("a target folder"),
         None => programs::auditor(Profile::Dev).expect("the daemon can be built"),
+    })
+}
+
+/// The offline verifier, built once likewise.
+pub fn verifier() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
+        Some(_) => programs::path(Profile::Dev).expect("a target folder").with_file_name("auditor-verify"),
+        None => programs::verifier(Profile::Dev).expect("the verifier can be built"),
     })
 }
 

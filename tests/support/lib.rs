@@ -3,25 +3,32 @@
 //! Everything here panics instead of returning an error: a test that cannot go on shows where. What a machine may lack
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
+pub mod bench;
+pub mod bundle;
 mod daemon;
+pub mod forge;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
+pub mod mutate;
 mod odoo;
+pub mod power;
 mod puppet;
 mod rpc;
 mod scene;
+pub mod second;
 mod servers;
 mod skip;
 pub mod soak;
+pub mod witness;
 
-pub use daemon::{Daemon, Scope};
+pub use daemon::{Daemon, Scope, verifier};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};
-pub use skip::{a_daemon, an_odoo, root, skip};
+pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, skip};
 pub use xtask::cgroup::Group;
 
 use std::path::PathBuf;

@@ -129,6 +129,35 @@ impl Odoo {
         let _ = self.child.wait();
     }
 
+    /// Ends it, lets `make` make another database out of its own, and serves that one; the first one is removed.
+    pub fn turn_to(&mut self, group: &Group, database: &str, make: impl FnOnce(&Self)) {
+        self.stop();
+        let sessions = format!("select count(*) from pg_stat_activity where datname = '{}'", self.database());
+        wait_for("its sessions to end", || (self.sql("postgres", &sessions) == "0").then_some(()));
+        make(self);
+        let before = std::mem::replace(&mut self.server.database, database.to_owned());
+        if before != database {
+            database::remove(&self.installation, &before).expect("a database that nobody uses");
+        }
+        self.child = spawn(&self.server, &self.installation, group);
+        self.wait_until_ready();
+    }
+
+    /// Runs one of Odoo's own commands. Its configuration stands where `words` have a `{}`.
+    pub fn command(&self, words: &[&str]) {
+        let configuration = self.server.folder(&self.installation).join("odoo.conf").display().to_string();
+        let mut odoo = self.installation.command();
+        odoo.arg(self.installation.script());
+        odoo.args(words.iter().map(|&word| if word == "{}" { configuration.as_str() } else { word }));
+        process::output(&mut odoo).expect("Odoo's command");
+    }
+
+    /// Asks the database server something that is no business of Odoo's.
+    pub fn sql(&self, database: &str, statement: &str) -> String {
+        let cluster = Cluster::new(&self.installation).expect("PostgreSQL");
+        cluster.sql(database, statement).expect("an answer")
+    }
+
     /// Tells the cron workers that something is due; by themselves they look once a minute.
     pub fn wake_crons(&self) {
         let notify = format!("select pg_notify('cron_trigger', '{}')", self.database());

@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::thread;
 
+use auditor_userspace::kernel_btf::{KernelBtf, VMLINUX};
+
 /// Where skips are noted for whoever counts tests; a line each: the test, a tab, the reason.
 const NOTES: &str = "NETWORK_AUDIT_SKIPS";
 
@@ -43,6 +45,18 @@ pub fn a_daemon() -> Result<(), String> {
     xtask::cgroup::root().map_err(|error| format!("{error:#}"))?;
     let types = "/sys/kernel/btf/vmlinux";
     if std::fs::exists(types).unwrap_or(false) { Ok(()) } else { Err(format!("the kernel has no {types}")) }
+}
+
+/// A daemon whose kernel says how much each call moved: without it, datagrams have no bytes, and what was open before, or
+/// came in, has no user.
+pub fn lengths_of_calls() -> Result<(), String> {
+    a_daemon()?;
+    let types = KernelBtf::read(VMLINUX.as_ref()).map_err(|error| error.to_string())?;
+    if types.has_tracepoint("sock_send_length") {
+        Ok(())
+    } else {
+        Err("this kernel does not say how much a call moved (Linux 6.3 does)".to_owned())
+    }
 }
 
 /// An Odoo to audit, with a daemon to do it.

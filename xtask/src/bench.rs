@@ -12,7 +12,8 @@ use xtask::{ebpf, paths, programs, python};
 type Table = fn(&Path, &[String]) -> Result<()>;
 
 /// The tables, by the names that one asks for them by.
-const TABLES: &[(&str, Table)] = &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("soak", soak)];
+const TABLES: &[(&str, Table)] =
+    &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger), ("soak", soak)];
 
 /// Prints one table, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
@@ -51,6 +52,14 @@ fn soak(checkout: &Path, arguments: &[String]) -> Result<()> {
     let mut cargo = programs::cargo(checkout);
     cargo.args(["run", "--quiet", "-p", "auditor-tests", "--bin", "bench-soak", "--"]);
     process::run(cargo.args(arguments)).context("somebody is credited wrongly or too few are, or it cannot be measured")
+}
+
+/// What the ledger costs, against redb and SHA-256 alone.
+fn ledger(checkout: &Path, arguments: &[String]) -> Result<()> {
+    say("bench", "building it as it ships");
+    let mut cargo = programs::cargo(checkout);
+    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-ledger", "--"]);
+    process::run(cargo.args(arguments)).context("the ledger's table misses a floor, or cannot be measured")
 }
 
 /// What the addon's hook costs on each interpreter here.

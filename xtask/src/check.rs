@@ -1,8 +1,10 @@
 //! What `xtask ci` does before the tests, and the goldens.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use xtask::lint::Linter;
 use xtask::process::{self, say};
 use xtask::{paths, programs, tidy};
 
@@ -20,14 +22,33 @@ pub(crate) fn everything() -> Result<()> {
 
 /// Prints every fault; an error if there is one.
 pub(crate) fn tidiness() -> Result<()> {
-    let faults = tidy::check(&paths::checkout()?)?;
+    let checkout = paths::checkout()?;
+    let faults = tidy::check(&checkout)?;
     for fault in &faults {
         println!("{fault}");
     }
-    match faults.len() {
-        0 => Ok(()),
-        count => bail!("{count} places are not tidy"),
+    let unhappy = Linter::ALL.into_iter().filter(|&linter| !is_content(linter, &checkout)).count();
+    match (faults.len(), unhappy) {
+        (0, 0) => Ok(()),
+        (count, 0) => bail!("{count} places are not tidy"),
+        (count, unhappy) => bail!("{count} places are not tidy, and {unhappy} linters found something"),
     }
+}
+
+/// A linter that is not here finds nothing, and says why.
+fn is_content(linter: Linter, checkout: &Path) -> bool {
+    if let Err(error) = linter.prepare() {
+        say("tidy", &format!("{linter:?} is skipped, because it cannot be installed: {error:#}"));
+        return true;
+    }
+    linter.run(checkout).inspect_err(|error| println!("{error:#}")).is_ok()
+}
+
+/// Writes the addon as its formatters have it.
+pub(crate) fn format() -> Result<()> {
+    let checkout = paths::checkout()?;
+    process::run(programs::cargo(&checkout).args(["fmt", "--all"]))?;
+    Linter::ALL.into_iter().try_for_each(|linter| linter.write(&checkout))
 }
 
 /// Lets the tests write the goldens anew, and shows what changed: a person reads that.

@@ -1,6 +1,7 @@
 //! What can be typed after `cargo xtask`.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -8,9 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use xtask::odoo::serve::Server;
 use xtask::odoo::staging::Addons;
 use xtask::odoo::{Installation, database, postgres, serve, setup, suite};
-use xtask::{ebpf, paths};
+use xtask::{addon, ebpf, paths};
 
-use crate::{bench, check, doctor, test, up};
+use crate::{bench, check, doctor, kernels, test, up};
 
 /// Builds, sets up, starts and tests Network Audit.
 #[derive(Parser)]
@@ -48,13 +49,15 @@ enum Task {
     },
     /// All that has to pass: formatting, lints, tidiness, tests
     Ci,
-    /// One door for each dependency, small files, clean text
+    /// One door for each dependency, small files, clean text, and what linters of the addon and of deploy/ say
     Tidy,
+    /// Write everything as its formatter has it: Rust, Python, JavaScript
+    Format,
     /// Write the goldens anew and show what changed
     Vectors,
     /// Measure what it costs, and print the tables
     Bench {
-        /// One table: kernel, daemon, hook or soak; all by default
+        /// One table: kernel, daemon, hook, ledger or soak; all by default
         table: Option<String>,
         /// What its program is told
         #[arg(last = true)]
@@ -62,9 +65,35 @@ enum Task {
     },
     /// Build the kernel programs
     BuildEbpf,
+    /// Run the tests of the kernel half on other kernels, booted by an emulator
+    Kernels {
+        /// A part of the tests' names
+        filter: Option<String>,
+    },
+    /// The addon as people install it: a tree and an archive for each series of Odoo
+    #[command(subcommand)]
+    Addon(Addon),
     /// A real Odoo 19 with a PostgreSQL of its own
     #[command(subcommand)]
     Odoo(Odoo),
+}
+
+#[derive(Subcommand)]
+enum Addon {
+    /// Write an archive for each series, and their checksums
+    Dist {
+        /// Where to; target/addon of the checkout by default
+        folder: Option<PathBuf>,
+    },
+    /// Write a tree for each series, to be put on an addons path
+    Write {
+        /// Where to; target/addon of the checkout by default
+        folder: Option<PathBuf>,
+    },
+    /// Look at each tree for what its series would refuse
+    Check,
+    /// Let Odoo export what can be translated, and take it over into the translations
+    Translate,
 }
 
 #[derive(Subcommand)]
@@ -122,6 +151,7 @@ impl Arguments {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.task {
             Task::Odoo(task) => task.run(),
+            Task::Addon(task) => task.run(),
             Task::Doctor => Ok(exit(doctor::run())),
             Task::Up { port, detach } => up::up(port, detach).map(|()| ExitCode::SUCCESS),
             Task::Down => up::down().map(|()| ExitCode::SUCCESS),
@@ -131,9 +161,11 @@ impl Arguments {
                 check::everything()?;
                 Ok(exit(test::run(None)?.is_good()))
             }
+            Task::Format => check::format().map(|()| ExitCode::SUCCESS),
             Task::Tidy => check::tidiness().map(|()| ExitCode::SUCCESS),
             Task::Vectors => check::vectors().map(|()| ExitCode::SUCCESS),
             Task::Bench { table, arguments } => bench::run(table.as_deref(), &arguments).map(|()| ExitCode::SUCCESS),
+            Task::Kernels { filter } => Ok(exit(kernels::run(filter.as_deref())?)),
             Task::BuildEbpf => {
                 println!("{}", ebpf::build()?.display());
                 Ok(ExitCode::SUCCESS)
@@ -144,6 +176,23 @@ impl Arguments {
 
 fn exit(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Addon {
+    fn run(self) -> Result<ExitCode> {
+        let checkout = paths::checkout()?;
+        let (task, folder) = match self {
+            Addon::Dist { folder } => ("dist", Some(folder)),
+            Addon::Write { folder } => ("write", Some(folder)),
+            Addon::Check => ("check", None),
+            Addon::Translate => {
+                addon::translate(&Installation::find()?, &checkout)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let folder = folder.map(|folder| folder.unwrap_or_else(|| checkout.join("target/addon")));
+        addon::series(&checkout, task, folder.as_deref()).map(|()| ExitCode::SUCCESS)
+    }
 }
 
 impl Odoo {
@@ -202,7 +251,7 @@ impl Serve {
 
 fn run_suite(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
     let addons = Addons::stage(installation, &paths::checkout()?)?;
-    let name = format!("test_{addon}");
+    let name = format!("test-{addon}-{}", std::process::id());
     database::clone(installation, database::TEMPLATE, &name)?;
     let outcome = suite::run(installation, &addons, &name, addon, tags);
     database::remove(installation, &name)?;

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cli;
 mod doctor;
+mod kernels;
 mod test;
 mod up;
 

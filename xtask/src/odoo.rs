@@ -7,6 +7,7 @@ pub mod serve;
 pub mod setup;
 pub mod staging;
 pub mod suite;
+pub mod witness;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -54,6 +55,11 @@ impl Installation {
         self.home.join("venv/bin/python")
     }
 
+    /// Where that interpreter's programs are, as a part of a search path.
+    pub fn python_folder(&self) -> String {
+        self.home.join("venv/bin").display().to_string()
+    }
+
     /// Odoo's start script. A script file it has to be: the prefork master starts its gevent child as
     /// `python argv[0] gevent …`, which `python -m odoo` breaks.
     pub fn script(&self) -> PathBuf {
@@ -74,7 +80,7 @@ impl Installation {
     pub fn command(&self) -> Command {
         let mut command = self.account.command(self.python());
         // On SIGHUP the master executes itself as plain `python`, which has to be the venv's one.
-        command.env("PATH", format!("{}:/usr/bin:/bin", self.home.join("venv/bin").display()));
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.python_folder()));
         command.env("PYTHONPATH", self.site()).env("HOME", self.data());
         // The trees are root's and read-only, so compiled files go to a place that Odoo may write.
         command.env("PYTHONPYCACHEPREFIX", self.home.join("pycache"));

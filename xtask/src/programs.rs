@@ -34,6 +34,19 @@ pub fn auditor(profile: Profile) -> Result<PathBuf> {
     path(profile)
 }
 
+/// Builds the offline verifier; gives its path.
+pub fn verifier(profile: Profile) -> Result<PathBuf> {
+    let checkout = paths::checkout()?;
+    say("build", "the offline verifier");
+    let mut cargo = cargo(&checkout);
+    cargo.args(["build", "--quiet", "-p", "auditor-common", "--features", "user", "--bin", "auditor-verify"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    process::run(&mut cargo)?;
+    Ok(path(profile)?.with_file_name("auditor-verify"))
+}
+
 /// Where the daemon is, built or not: the target folder is the one that this program was built in.
 pub fn path(profile: Profile) -> Result<PathBuf> {
     let built = paths::built()?;

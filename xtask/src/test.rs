@@ -14,6 +14,8 @@ use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
 use xtask::{packages, paths, python};
 
+use crate::kernels;
+
 /// What tests need besides what Odoo does: a module in C to be built, certificates to be made, namespaces.
 const PACKAGES: &[&str] = &["gcc", "python3-dev", "openssl", "util-linux"];
 
@@ -33,6 +35,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     }
     if filter.is_none() {
         addon(&checkout, &mut tally);
+        kernels::load(&mut tally);
     }
     if let Ok(installation) = Installation::find() {
         Cluster::new(&installation)?.stop_if_idle()?;
@@ -52,11 +55,11 @@ fn prepare(tally: &mut Tally) -> bool {
     if let Err(error) = setup::browser() {
         say("test", &format!("tests in a browser are skipped: {error:#}"));
     }
-    match programs::auditor(Profile::Dev) {
+    match programs::auditor(Profile::Dev).and_then(|_| programs::verifier(Profile::Dev)) {
         Ok(_) => true,
         Err(error) => {
-            say("test", &format!("the daemon cannot be built: {error:#}"));
-            tally.fail("building the daemon");
+            say("test", &format!("daemon or verifier cannot be built: {error:#}"));
+            tally.fail("building the daemon and the verifier");
             false
         }
     }

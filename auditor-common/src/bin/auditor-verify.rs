@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
 use auditor_common::note::VerifierKey;
-use auditor_common::proof::ProofFile;
+use auditor_common::proof::{HEADER, ProofFile};
 use auditor_common::tar::Archive;
 use auditor_common::verify::{Expect, Files, Trust, exit, verify_export};
 
@@ -85,8 +85,8 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    let is_proof = arguments.path.extension().is_some_and(|extension| extension == "tlog-proof");
-    let outcome = if is_proof { proof(&arguments) } else { export(&arguments) };
+    let outcome =
+        is_proof(&arguments.path).and_then(|is_proof| if is_proof { proof(&arguments) } else { export(&arguments) });
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -94,6 +94,16 @@ fn main() -> ExitCode {
             ExitCode::from(exit::IO)
         }
     }
+}
+
+/// By its name, or by how it begins.
+fn is_proof(path: &Path) -> io::Result<bool> {
+    if path.is_dir() || path.extension().is_some_and(|extension| extension == "tlog-proof") {
+        return Ok(!path.is_dir());
+    }
+    let mut first = Vec::new();
+    File::open(path)?.take(HEADER.len() as u64).read_to_end(&mut first)?;
+    Ok(first == HEADER.as_bytes())
 }
 
 fn export(arguments: &Arguments) -> io::Result<u8> {

@@ -5,7 +5,7 @@ use minicbor::Decoder;
 use super::{
     Ack, AckRecord, Actor, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Effect, Egress, Export,
     FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord,
-    Prune, Recover, Rotate, RunStart, RunStop, Sample, Seal, Step, StreamEnd, Unrecorded, class, schema,
+    Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step, StreamEnd, Unrecorded, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;
@@ -37,6 +37,7 @@ impl Body {
             (EntryType::Policy, 0) => Self::Policy(input.policy()?),
             (EntryType::Policy, class::POLICY_DECISION) => Self::Decision(input.decision()?),
             (EntryType::Policy, class::POLICY_ACK) => Self::Acknowledged(input.acknowledged()?),
+            (EntryType::Policy, class::POLICY_RESTATED) => Self::Restated(input.restated()?),
             (EntryType::Prune, 0) => Self::Prune(input.prune()?),
             (EntryType::Clock, 0) => Self::Clock(input.clock_step()?),
             (EntryType::Export, 0) => Self::Export(input.export()?),
@@ -371,6 +372,18 @@ impl Reader<'_> {
             text: self.key()?.text()?,
             before_seq: self.key()?.uint()?,
             actor: self.key()?.actor()?,
+        })
+    }
+
+    fn restated(&mut self) -> Result<Restated, BodyError> {
+        self.map()?;
+        Ok(Restated {
+            record: self.key()?.uint()?,
+            wall_ns: self.key()?.uint()?,
+            entry_type: self.key()?.uint()?,
+            entry_class: self.key()?.uint()?,
+            instance: self.key()?.text()?,
+            content: self.key()?.0.bytes()?.to_vec(),
         })
     }
 

@@ -1,6 +1,8 @@
 //! What was asked for and decided, and what is not recorded because of it.
 
+use super::{Body, BodyError};
 use crate::endpoint::Endpoint;
+use crate::record::EntryType;
 
 /// Who asks, or decides. The array `[kind, number]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +141,44 @@ pub struct AckRecord {
     pub before_seq: u64,
     /// Key 6.
     pub actor: Actor,
+}
+
+/// A record that holds, said again before the segment that it lies in is removed (POLICY, class 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restated {
+    /// Key 1. `seq` of the record that said it first.
+    pub record: u64,
+    /// Key 2. When that was appended, CLOCK_REALTIME nanoseconds.
+    pub wall_ns: u64,
+    /// Key 3. Its type.
+    pub entry_type: u8,
+    /// Key 4. Its class.
+    pub entry_class: u32,
+    /// Key 5. Which Odoo it is about; empty for what concerns the whole host.
+    pub instance: String,
+    /// Key 6. Its body.
+    pub content: Vec<u8>,
+}
+
+impl Restated {
+    /// Says a record again.
+    #[must_use]
+    pub fn of(record: u64, wall_ns: u64, body: &Body) -> Self {
+        Self {
+            record,
+            wall_ns,
+            entry_type: body.entry_type() as u8,
+            entry_class: body.class(),
+            instance: body.instance().unwrap_or_default().to_owned(),
+            content: body.encode(),
+        }
+    }
+
+    /// What it says.
+    pub fn body(&self) -> Result<Body, BodyError> {
+        let kind = EntryType::from_number(self.entry_type).ok_or(BodyError::Value)?;
+        Body::decode(kind, self.entry_class, &self.content)
+    }
 }
 
 /// What was seen, counted and by policy not recorded, of one instance (LOSS, class 1).

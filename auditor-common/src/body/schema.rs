@@ -244,6 +244,15 @@ static POLICY_ACK: &[Field] = &[
     field(6, "actor", ACTOR),
 ];
 
+static POLICY_RESTATED: &[Field] = &[
+    field(1, "record", U64),
+    field(2, "wall_ns", U64),
+    field(3, "entry_type", Kind::Between(1, 13)),
+    field(4, "entry_class", U32),
+    field(5, "instance", Kind::Text),
+    field(6, "content", Kind::AnyBytes),
+];
+
 static PRUNE: &[Field] = &[
     field(1, "min_index", U64),
     field(2, "root", HASH),
@@ -298,6 +307,7 @@ pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
     (EntryType::Policy, 0, "POLICY", POLICY),
     (EntryType::Policy, class::POLICY_DECISION, "POLICY decision", POLICY_DECISION),
     (EntryType::Policy, class::POLICY_ACK, "POLICY ack", POLICY_ACK),
+    (EntryType::Policy, class::POLICY_RESTATED, "POLICY restated", POLICY_RESTATED),
     (EntryType::Clock, 0, "CLOCK", CLOCK),
     (EntryType::Export, 0, "EXPORT", EXPORT),
     (EntryType::Recover, 0, "RECOVER", RECOVER),

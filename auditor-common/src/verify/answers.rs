@@ -2,6 +2,7 @@
 
 use super::rows::{Broken, changed_or_link, tail_violated};
 use super::{Answer, Finding, Question, Released, Scope, Standing, Start, Verdict, Verifier};
+use crate::origin::Origin;
 use crate::stream::StreamTable;
 
 impl Verifier {
@@ -52,7 +53,11 @@ impl Verifier {
         let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
             return Err(Finding::integrity(self.start, "there is no checkpoint"));
         };
-        if let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
+        // Where the next ledger declares that this one was cut, that is what is to be said of its end. An export may be
+        // signed, and so have the notes, of epochs that began after its checkpoint.
+        if self.evidence.declared.is_none()
+            && matches!(self.evidence.scope, Scope::Store)
+            && let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
             && next.start > self.next().max(newest.size)
         {
             let sentence = format!("epoch {} begins at record {}, which is missing", next.epoch, next.start);
@@ -113,6 +118,10 @@ impl Verifier {
         if self.start == 0 {
             return Answer::new(Standing::Proven, "it begins with its first record");
         }
+        if self.finding.is_some() {
+            // The record that explains it may be one that was not come to.
+            return Answer::new(Standing::NotProven, "the verification ended before its time");
+        }
         if self.evidence.slice {
             let sentence = format!("a slice from record {} on: what comes before was not asked for", self.start);
             return Answer::new(Standing::NotProven, sentence);
@@ -150,9 +159,15 @@ impl Verifier {
             return tail.clone();
         }
         let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let only_begun = "it has its first seal, and no head file yet says that there is more";
         match &self.evidence.released {
             Released::NotKept => {
                 Answer::new(Standing::NotProven, format!("complete up to size {size}; later is unproven"))
+            }
+            // The head file is written after the first seal: a crash between the two is no cut.
+            Released::Missing if self.only_begun() => Answer::new(Standing::NotProven, only_begun),
+            Released::Newest(released) if self.only_begun() && self.follows(&released.checkpoint.origin) => {
+                Answer::new(Standing::NotProven, only_begun)
             }
             Released::Missing => Answer::new(Standing::Violated, "the head file is missing"),
             Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
@@ -164,6 +179,17 @@ impl Verifier {
                 format!("there is no checkpoint of size {}, which was released", released.checkpoint.size),
             ),
         }
+    }
+
+    /// There is nothing but the first seal.
+    fn only_begun(&self) -> bool {
+        self.start == 0 && self.checkpoints == 1
+    }
+
+    /// Is this ledger the next one after that?
+    fn follows(&self, before: &Origin) -> bool {
+        let ours = &self.identity.origin;
+        ours.node() == before.node() && ours.incarnation() == before.incarnation() + 1
     }
 
     fn time(&self) -> Answer {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::rows::Scope;
 use super::{Answer, Evidence, Finding, Identity, Question, Standing, Start, Trust, Verdict, Verifier};
-use crate::body::Body;
+use crate::body::{Body, SCHEMA};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::export::{ERASED, EXPIRED, ExportNote, TILE, WITHHELD, filter, tile_path};
 use crate::merkle::{CompactRange, Hash};
@@ -115,6 +115,8 @@ fn unread(origin: &str, finding: Finding, expect: &Expect) -> Verdict {
 struct Export<'a> {
     files: &'a mut dyn Files,
     note: ExportNote,
+    /// The epoch whose key signed the list.
+    epoch: u32,
     identity: Identity,
     /// Path to length, hash, and whether it was looked at.
     listed: BTreeMap<String, (u64, Hash, bool)>,
@@ -136,6 +138,9 @@ impl Export<'_> {
             SignedCheckpoint::parse(&checkpoint).map_err(|error| damaged(format!("the checkpoint: {error}")))?;
         if signed.checkpoint.size != self.note.size || signed.checkpoint.origin != self.note.origin {
             return Err(damaged("the checkpoint is not the one that EXPORT is about"));
+        }
+        if self.epoch < signed.epoch {
+            return Err(violated(Question::Authenticity, "EXPORT is signed in an epoch before that of its checkpoint"));
         }
         Self::seen_before(expect, &signed.checkpoint)?;
         let proofs = self.proofs(&signed)?;
@@ -186,10 +191,11 @@ impl Export<'_> {
         for (entry, body) in proofs.iter().filter(|(entry, _)| entry.seq < first) {
             verifier.outside(entry, body)?;
         }
+        Self::compare_with_what_was_seen(verifier, expect)?;
         for n in first / TILE..=last / TILE {
             let width = (last + 1 - n * TILE).min(TILE);
             if self.note.filter.is_some() {
-                self.excerpt_tile(verifier, n, width)?;
+                self.excerpt_tile(verifier, n, width, expect)?;
             } else {
                 self.tile(verifier, n, width, expect)?;
             }
@@ -255,7 +261,7 @@ impl Export<'_> {
     }
 
     /// A tile of leaf hashes, with the rows among them that are handed out.
-    fn excerpt_tile(&mut self, verifier: &mut Verifier, n: u64, width: u64) -> Result<(), Stop> {
+    fn excerpt_tile(&mut self, verifier: &mut Verifier, n: u64, width: u64, expect: &Expect) -> Result<(), Stop> {
         let path = format!("tile/0/{}", tile_path(n, width));
         let leaves = hashes(&self.read(&path, TILE * 32)?).filter(|leaves| leaves.len() as u64 == width);
         let leaves = leaves.ok_or_else(|| damaged(format!("{path} has another number of hashes")))?;
@@ -266,6 +272,7 @@ impl Export<'_> {
             let seq = verifier.next();
             if rest.first() != Some(&(at as u8)) {
                 verifier.foreign(*leaf)?;
+                Self::compare_with_what_was_seen(verifier, expect)?;
                 continue;
             }
             rest = &rest[1..];
@@ -279,6 +286,7 @@ impl Export<'_> {
             let row = [entry.as_slice(), salt, body].concat();
             verifier.row(seq, &row)?;
             self.epoch_ends(verifier)?;
+            Self::compare_with_what_was_seen(verifier, expect)?;
         }
         if rest.is_empty() { Ok(()) } else { Err(damaged(format!("there is more in {own} than records of its tile"))) }
     }
@@ -294,10 +302,11 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// The hash tiles of a whole export are those of its entries. They are there for verifiers that know nothing of us.
+    /// The hash tiles of an export from record 0 on are those of its entries; of another one nobody could tell. They are
+    /// there for verifiers that know nothing of us.
     fn hash_tiles(&mut self, n: u64, width: u64, leaves: &[Hash]) -> Result<(), Stop> {
         let path = format!("tile/0/{}", tile_path(n, width));
-        if !self.has(&path) {
+        if self.note.first > 0 || !self.has(&path) {
             return Ok(());
         }
         let kept = self.read(&path, TILE * 32)?;
@@ -356,12 +365,21 @@ impl Export<'_> {
             if row.entry.log_tag != tag || row.entry.stream_tag != CONTROL || inside {
                 return Err(damaged(format!("{path} is about a record that needs no proof here")));
             }
+            if row.entry.schema != SCHEMA {
+                let sentence =
+                    format!("record {} has schema {}, this version knows {SCHEMA}", proof.index, row.entry.schema);
+                return Err(Finding::Unknown { sentence }.into());
+            }
             let body = Body::decode(row.entry.kind, row.entry.class, row.body);
             let body = body.map_err(|error| damaged(format!("{path}: {error}")))?;
-            if let Body::Genesis { root, log, .. } = &body
-                && (root != self.identity.root.public() || log != self.identity.log.public())
-            {
-                return Err(damaged(format!("{path}: GENESIS names other keys")));
+            let genesis = match &body {
+                Body::Genesis { root, log, .. } => {
+                    proof.index == 0 && root == self.identity.root.public() && log == self.identity.log.public()
+                }
+                _ => proof.index > 0,
+            };
+            if !genesis {
+                return Err(damaged(format!("{path}: GENESIS names other keys, or is not the first")));
             }
             found.push((row.entry, body));
         }

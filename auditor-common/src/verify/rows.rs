@@ -6,14 +6,15 @@ use super::coverage::Coverage;
 use super::{Answer, Finding, Identity, Question};
 use crate::body::{Body, BodyError, Export, Policy, Prune, Recover, SCHEMA, StreamEnd, schema};
 use crate::checkpoint::SignedCheckpoint;
+use crate::epoch::EpochNote;
 use crate::merkle::{CompactRange, Hash, leaf, verify_inclusion};
-use crate::record::{ENTRY_LEN, Entry, EntryType, Row, RowError, genesis_prev};
+use crate::record::{ENTRY_LEN, Entry, EntryType, Row, genesis_prev};
 use crate::stream::{CONTROL, StreamTable, table_leaf};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
 const DRIFT_NS: u64 = 1_000_000_000;
 /// A record may be outside of its epoch by this much.
-const SKEW_NS: u64 = 300 * 1_000_000_000;
+const SKEW_NS: i128 = 300 * 1_000_000_000;
 
 /// What was released, as far as the verifier can know.
 #[derive(Clone, Debug, Default)]
@@ -91,22 +92,22 @@ impl Start {
     }
 }
 
-/// A row with its hashes: the part of the work that needs no order, and can be done on any thread.
-#[derive(Clone, Copy, Debug)]
-pub struct Digested<'a> {
-    row: Result<Row<'a>, RowError>,
+/// The hashes of a row: the part of the work that needs no order, and can be done on any thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
     leaf: Hash,
     fits: bool,
 }
 
-impl<'a> Digested<'a> {
-    /// Hashes a row.
+impl Digest {
+    /// Hashes a row. Of what is no row the hashes are of no use, and of no harm.
     #[must_use]
-    pub fn new(bytes: &'a [u8]) -> Self {
-        match Row::parse(bytes) {
-            Ok(row) => Self { row: Ok(row), leaf: row.leaf(), fits: row.fits() },
-            Err(error) => Self { row: Err(error), leaf: [0; 32], fits: false },
-        }
+    pub fn new(bytes: &[u8]) -> Self {
+        Row::parse(bytes).map_or(Self { leaf: [0; 32], fits: false }, |row| Self::of(&row))
+    }
+
+    fn of(row: &Row<'_>) -> Self {
+        Self { leaf: row.leaf(), fits: row.fits() }
     }
 }
 
@@ -127,7 +128,6 @@ pub(super) struct Broken {
 }
 
 /// Reads a ledger from its first row that is kept to its last.
-#[expect(clippy::struct_excessive_bools, reason = "each is one fact about what was read last")]
 #[derive(Clone, Debug)]
 pub struct Verifier {
     pub(super) identity: Identity,
@@ -161,11 +161,10 @@ pub struct Verifier {
     pub(super) rotate: Option<(u32, [u8; 32])>,
     pub(super) ended: bool,
     pub(super) clock_steps: u64,
-    /// How far the wall clock was moved by declared steps since this epoch began, and whether it was.
+    /// How far the wall clock was moved by declared steps since this epoch began, or since the rows did.
     pub(super) step_ns: i128,
-    pub(super) stepped: bool,
-    /// The latest time of a record of this epoch.
-    pub(super) newest_wall_ns: u64,
+    /// The latest time of a record of this epoch, without these steps.
+    pub(super) newest_ns: i128,
     pub(super) epoch_reached: usize,
     pub(super) coverage: Coverage,
     pub(super) newer: Option<String>,
@@ -204,8 +203,7 @@ impl Verifier {
             ended: false,
             clock_steps: 0,
             step_ns: 0,
-            stepped: false,
-            newest_wall_ns: 0,
+            newest_ns: i128::MIN,
             epoch_reached: 0,
             coverage: Coverage::new(first > 0),
             newer: None,
@@ -247,12 +245,13 @@ impl Verifier {
 
     /// Looks at the next row. After an error there is nothing more to look at: see [`Verifier::finish`].
     pub fn row(&mut self, key: u64, bytes: &[u8]) -> Result<(), Finding> {
-        self.digested(key, &Digested::new(bytes))
+        let outcome = self.look(key, bytes, None);
+        self.keep(outcome)
     }
 
     /// The same for a row that is hashed already.
-    pub fn digested(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
-        let outcome = self.look(key, digested);
+    pub fn digested(&mut self, key: u64, bytes: &[u8], digest: Digest) -> Result<(), Finding> {
+        let outcome = self.look(key, bytes, Some(digest));
         self.keep(outcome)
     }
 
@@ -266,7 +265,7 @@ impl Verifier {
     pub fn foreign(&mut self, leaf: Hash) -> Result<(), Finding> {
         let outcome = match self.broken {
             Some(Broken { before }) => Err(changed_or_link(before)),
-            None => self.seal_has_its_checkpoint(),
+            None => self.seal_has_its_checkpoint().and_then(|()| self.epoch_begins(self.next())),
         };
         self.prev = Some(leaf);
         self.range.append(leaf);
@@ -307,7 +306,7 @@ impl Verifier {
         outcome
     }
 
-    fn look(&mut self, key: u64, digested: &Digested<'_>) -> Result<(), Finding> {
+    fn look(&mut self, key: u64, bytes: &[u8], digest: Option<Digest>) -> Result<(), Finding> {
         let seq = self.next();
         self.seal_has_its_checkpoint()?;
         if key > seq {
@@ -316,11 +315,9 @@ impl Verifier {
         if key < seq {
             return Err(Finding::integrity(key, format!("record {key} is there twice")));
         }
-        let row = match digested.row {
-            Ok(row) => row,
-            Err(error) => return Err(Finding::integrity(seq, format!("record {seq}: {error}"))),
-        };
-        if row.entry.seq == seq && !digested.fits {
+        let row = Row::parse(bytes).map_err(|error| Finding::integrity(seq, format!("record {seq}: {error}")))?;
+        let digest = digest.unwrap_or_else(|| Digest::of(&row));
+        if row.entry.seq == seq && !digest.fits {
             let sentence = format!("record {seq}: its body is not the one that was sealed");
             return Err(Finding::integrity(seq, sentence));
         }
@@ -328,7 +325,7 @@ impl Verifier {
         if self.broken.is_none() {
             self.body(seq, &row)?;
         }
-        self.take(row.entry, digested.leaf);
+        self.take(row.entry, digest.leaf);
         Ok(())
     }
 
@@ -427,42 +424,53 @@ impl Verifier {
             let (found, right) = (entry.epoch, note.epoch);
             return Err(Finding::integrity(seq, format!("record {seq} says epoch {found}, and lies in epoch {right}")));
         }
-        if note.start == seq && note.root != self.range.root() {
-            let sentence = format!("record {seq}: epoch {} begins at another root", note.epoch);
-            return Err(Finding::integrity(seq, sentence));
+        self.epoch_begins(seq)?;
+        self.age(seq, entry)
+    }
+
+    /// Where an epoch begins, the one before it has ended, and said with which key it goes on. Of the record itself
+    /// nothing needs to be known.
+    fn epoch_begins(&mut self, seq: u64) -> Result<(), Finding> {
+        let Some(note) = self.identity.epoch_of(seq) else { return Ok(()) };
+        let wrong = |sentence: String| Err(Finding::integrity(seq, format!("record {seq}: {sentence}")));
+        let number = note.epoch;
+        if note.start != seq {
+            let ended = self.ended && self.checkpoint.as_ref().is_some_and(|it| it.checkpoint.size == seq);
+            return if ended { wrong(format!("the note of epoch {} is missing", number + 1)) } else { Ok(()) };
         }
-        let outside = |record: u64, epoch: u32| Finding::Violated {
-            question: Question::Time,
-            record: Some(record),
-            sentence: format!("record {record}: its time lies outside of epoch {epoch}"),
-        };
+        if note.root != self.range.root() {
+            return wrong(format!("epoch {number} begins at another root"));
+        }
         // A record that is late for its epoch shows where the next one begins: a step of the clock in between, which is
         // declared, can explain it.
-        let not_before = u128::from(note.not_before) * 1_000_000_000;
-        if note.start == seq && !self.stepped && u128::from(self.newest_wall_ns) > not_before + u128::from(SKEW_NS) {
-            return Err(outside(seq - 1, note.epoch - 1));
+        if self.newest_ns > not_before(note) - self.step_ns + SKEW_NS {
+            return Err(outside(seq - 1, number - 1));
         }
-        if self.ended && note.start != seq && self.checkpoint.as_ref().is_some_and(|it| it.checkpoint.size == seq) {
-            let missing = note.epoch + 1;
-            return Err(Finding::integrity(seq, format!("record {seq}: the note of epoch {missing} is missing")));
+        // ROTATE may lie before the rows, if they begin in the middle of the epoch that it ended.
+        let announced = match self.rotate {
+            Some(rotate) => rotate == (number, *note.key.public()),
+            None => seq > 0 && self.identity.epoch_of(seq - 1).is_some_and(|before| before.start < self.start),
+        };
+        if seq > self.start && !(announced && self.ended) {
+            return wrong(format!("epoch {number} begins without the ROTATE and the seal before it"));
         }
-        if note.start == seq && seq > self.start {
-            let announced = self.rotate == Some((note.epoch, *note.key.public()));
-            if !announced || !self.ended {
-                let sentence =
-                    format!("record {seq}: epoch {} begins without the ROTATE and the seal before it", note.epoch);
-                return Err(Finding::integrity(seq, sentence));
-            }
+        (self.step_ns, self.newest_ns) = (0, i128::MIN);
+        Ok(())
+    }
+
+    /// The time of a record lies within its epoch. In the middle of an epoch, where the rows may begin, it is not known
+    /// how often the clock was set before: only the end of that epoch can be told.
+    fn age(&mut self, seq: u64, entry: &Entry) -> Result<(), Finding> {
+        let Some(note) = self.identity.epoch_of(seq) else { return Ok(()) };
+        self.epoch_reached = note.epoch as usize;
+        if entry.kind == EntryType::Clock {
+            return Ok(());
         }
-        if note.start == seq {
-            (self.stepped, self.step_ns, self.newest_wall_ns) = (false, 0, 0);
-        }
-        let undisturbed = i128::from(entry.wall_ns) - self.step_ns + i128::from(SKEW_NS);
-        if entry.kind != EntryType::Clock && undisturbed < not_before as i128 {
+        let undisturbed = i128::from(entry.wall_ns) - self.step_ns;
+        if note.start >= self.start && undisturbed + SKEW_NS < not_before(note) {
             return Err(outside(seq, note.epoch));
         }
-        self.newest_wall_ns = self.newest_wall_ns.max(entry.wall_ns);
-        self.epoch_reached = note.epoch as usize;
+        self.newest_ns = self.newest_ns.max(undisturbed);
         Ok(())
     }
 
@@ -509,7 +517,6 @@ impl Verifier {
             Body::Rotate(rotate) => self.rotate = Some((rotate.epoch, rotate.key)),
             Body::Clock(step) => {
                 self.clock_steps += 1;
-                self.stepped = true;
                 self.step_ns += i128::from(step.after_wall_ns) - i128::from(step.before_wall_ns);
             }
             Body::Export(export) => self.export = Some(export.clone()),
@@ -541,7 +548,7 @@ impl Verifier {
     }
 
     /// Is the table of streams, whose root a SEAL has, that of the records before it?
-    fn table(&self, seq: u64, streams: Option<&StreamTable>, root: &Hash) -> Result<(), Finding> {
+    fn table(&mut self, seq: u64, streams: Option<&StreamTable>, root: &Hash) -> Result<(), Finding> {
         let Some(streams) = streams else { return Ok(()) };
         let wrong =
             || Finding::integrity(seq, format!("record {seq}: its table of streams is not that of the records"));
@@ -554,8 +561,9 @@ impl Verifier {
         }
         // What the table says of the stream is what was seen of it; if nothing was, it ended before the stretch.
         let seen = streams.end(tag);
-        let complete = seen.map_or(proven.end.last_seq < self.start, |seen| seen == proven.end);
+        let complete = seen.as_ref().map_or(proven.end.last_seq < self.start, |seen| *seen == proven.end);
         if complete {
+            self.streams.go_on_from(&proven.end);
             return Ok(());
         }
         Err(Finding::integrity(seq, format!("record {seq}: there are records of the stream that are not here")))
@@ -593,6 +601,15 @@ impl ProvenEnd {
         let line = table_leaf(&self.end);
         verify_inclusion(self.position, self.streams, &line, &self.proof, root).is_ok()
     }
+}
+
+fn not_before(note: &EpochNote) -> i128 {
+    i128::from(note.not_before) * 1_000_000_000
+}
+
+fn outside(record: u64, epoch: u32) -> Finding {
+    let sentence = format!("record {record}: its time lies outside of epoch {epoch}");
+    Finding::Violated { question: Question::Time, record: Some(record), sentence }
 }
 
 pub(super) fn changed(record: u64) -> Finding {

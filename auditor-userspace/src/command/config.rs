@@ -49,5 +49,10 @@ pub(super) fn check(path: Option<&Path>) -> anyhow::Result<u8> {
         catalogue.entries().len(),
         catalogue.vendors().len()
     );
+    let File { policy, retention, verification, .. } = &file;
+    println!(
+        "records are kept for {} days and up to {} GiB, and never less than {} days; the ledger is verified daily at {:02}:00 UTC",
+        policy.retention_days, retention.max_gib, retention.min_days, verification.hour
+    );
     Ok(exit::FINE)
 }

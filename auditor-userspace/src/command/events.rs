@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::cli::{Direction, EventsArgs, LabelArg, Output};
+use crate::cli::{Direction, EventsArgs, LabelArg, Output, WhichArgs};
 use crate::command::exit;
 use crate::config::Places;
 use crate::{client, clock, events};
@@ -16,7 +16,7 @@ pub(super) fn print(places: &Places, asked: &EventsArgs) -> anyhow::Result<u8> {
         writeln!(out, "{}", events::HEADING)?;
     }
     let mut failed = None;
-    client::lines(&places.api_socket(), &question(asked), |record| match line(asked, &record) {
+    client::lines(&places.api_socket(), &question(&asked.which, asked.follow), |record| match line(asked, &record) {
         None => true,
         Some(line) => {
             let written = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -34,22 +34,26 @@ fn line(asked: &EventsArgs, record: &Value) -> Option<String> {
     }
 }
 
-fn question(asked: &EventsArgs) -> String {
+/// Which records, as the daemon is asked for them.
+pub(super) fn question(which: &WhichArgs, follow: bool) -> String {
     let mut query: Vec<(&str, String)> = Vec::new();
-    if let Some(since) = asked.since {
+    if let Some(since) = which.since {
         query.push(("since_ns", since.wall_ns(clock::now().wall_ns).to_string()));
     }
-    if let Some(module) = &asked.module {
+    if let Some(module) = &which.module {
         query.push(("module", module.clone()));
     }
-    if let Some(label) = asked.label {
+    if let Some(label) = which.label {
         query.push(("label", label_word(label).into()));
     }
-    if let Some(direction) = asked.direction {
+    if let Some(direction) = which.direction {
         query.push(("direction", if direction == Direction::In { "in" } else { "out" }.into()));
     }
+    if let Some(instance) = &which.instance {
+        query.push(("instance", instance.clone()));
+    }
     let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    client::path(if asked.follow { "/v1/events" } else { "/v1/records" }, &query)
+    client::path(if follow { "/v1/events" } else { "/v1/records" }, &query)
 }
 
 const fn label_word(label: LabelArg) -> &'static str {
@@ -71,7 +75,7 @@ mod tests {
     fn check(typed: &str, asks: &str) {
         let cli = Cli::try_parse_from(typed.split(' ')).expect("it can be typed");
         let Command::Events(asked) = cli.command else { panic!("it is about events") };
-        assert_eq!(question(&asked), asks);
+        assert_eq!(question(&asked.which, asked.follow), asks);
     }
 
     #[test]
@@ -79,6 +83,7 @@ mod tests {
         check("auditor events", "/v1/records?");
         check("auditor events -f --module a&b", "/v1/events?module=a%26b");
         check("auditor events --label self_reported --direction in", "/v1/records?label=self_reported&direction=in");
+        check("auditor events --instance a --label absent", "/v1/records?label=absent&instance=a");
         check("auditor events --since 1970-01-01T00:00:01Z", "/v1/records?since_ns=1000000000");
     }
 }

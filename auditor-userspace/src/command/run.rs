@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context as _, bail};
-use auditor_common::body::{Body, Loss, RunStart};
+use auditor_common::body::{Body, Checked, Loss, RunStart};
 use auditor_common::gap::Gap;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -21,13 +21,18 @@ use crate::clock::{self, Now};
 use crate::command::config::{self, Configured};
 use crate::command::exit;
 use crate::config::{Config, Places, Scope};
+use crate::key;
+use crate::nightly;
 use crate::pipeline::{Digests, Parts, Pipeline};
 use crate::policy::Policies;
-use crate::probe::{Options, Probe};
+use crate::probe::{HookStatus, Options, Probe};
 use crate::report::basis::Host;
 use crate::serve::books::{self, Books, Shelf};
-use crate::serve::orders;
+use crate::serve::export::Exports;
+use crate::serve::facts::Surroundings;
+use crate::serve::orders::{self, Desk};
 use crate::serve::peer::Instances;
+use crate::serve::proof::Prover;
 use crate::serve::records::Ledger;
 use crate::serve::socket::{self, Window};
 use crate::serve::status::Status;
@@ -64,6 +69,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     let digests = Digests { binary: own_digest()?, config: Sha256::digest(config.canonical()).into() };
     let mut options = OpenOptions::new(env!("CARGO_PKG_VERSION"), clock::now());
     (options.binary, options.config) = (digests.binary, digests.config);
+    options.policy = config.file.retention.policy(config.file.policy.retention_days, "configuration");
     options.clock = clock::state().map_or((false, u64::MAX), |state| (state.synchronised, state.max_error_ns));
     let (mut store, opened) = Store::open(&config.places.state, &options)?;
     say_what_was_found(&opened);
@@ -86,10 +92,12 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
-    let host = Host::default();
+    let host = Host { missing_tier: missing_tier(&probe.coverage()), ..Host::default() };
     let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
     let (desk, orders) = orders::desk();
-    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone())?;
+    let checks = Checks { books: books.clone(), desk: desk.clone() };
+    let surroundings = Surroundings::new(Arc::clone(&instances), key::root_key_file(&config.places.state));
+    books::keep(books.clone(), Ledger::from(store.reader()), committed_watch.clone(), desk.clone(), surroundings)?;
     let window = Window {
         records: Ledger::from(store.reader()),
         books,
@@ -97,6 +105,8 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         committed: committed_watch,
         status: Arc::clone(&status),
         instances: Arc::clone(&instances),
+        exports: Exports::new(config.places.state.clone(), store.reader()),
+        prover: Prover::new(config.places.state.clone()),
         own_uid: own_uid(),
     };
     let finder = Finder::new(config.scope.clone(), config.file.instances.clone());
@@ -114,13 +124,33 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         catalogue,
         terms: config.file.terms(),
         client_addresses: config.file.client_addresses,
+        retention: config.file.retention,
+        calls_from_ns: calls_from(&opened.previous, clock::now()),
     });
     pipeline.begin()?;
     socket::serve(api, window)?;
+    nightly::keep(config.places.clone(), config.file.verification.hour, checks)?;
     tracing::info!(state = %config.places.state.display(), run = %config.places.run.display(), "recording");
     pipeline.run(&stop)?;
     drop(fs::remove_file(config.places.api_socket()));
     Ok(exit::FINE)
+}
+
+/// What the daemon's own verification has to know of the daemon.
+struct Checks {
+    books: Shelf,
+    desk: Desk,
+}
+
+impl nightly::Daemon for Checks {
+    fn last(&self) -> Option<Option<u64>> {
+        let known = self.books.is_caught_up();
+        known.then(|| self.books.read().rollup.history().newest_check().map(|check| check.wall_ns))
+    }
+
+    fn take(&self, checked: Checked) -> bool {
+        self.desk.checked(checked)
+    }
 }
 
 fn say_what_was_found(opened: &Opened) {
@@ -220,6 +250,16 @@ fn interruption(previous: &PreviousRun, now: Now) -> Option<Loss> {
     })
 }
 
+/// Since when calls are this run's to record (CLOCK_BOOTTIME): since the run before it was cut off, or else since now.
+const fn calls_from(previous: &PreviousRun, now: Now) -> u64 {
+    match previous {
+        PreviousRun::None | PreviousRun::Stopped { .. } => now.boot_ns,
+        PreviousRun::Interrupted { last_wall_ns } => {
+            now.boot_ns.saturating_sub(now.wall_ns.saturating_sub(*last_wall_ns))
+        }
+    }
+}
+
 fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: Vec<u8> =
@@ -229,6 +269,14 @@ fn boot_id() -> [u8; 16] {
         *byte = pair[0] << 4 | pair[1];
     }
     id
+}
+
+/// Why this host sees less than it could, in a sentence; `None` if it does not.
+fn missing_tier(coverage: &[HookStatus]) -> Option<String> {
+    let away: Vec<&HookStatus> = coverage.iter().filter(|hook| !hook.is_active()).collect();
+    let why = away.first()?.reason().unwrap_or("it did not load");
+    let names: Vec<&str> = away.iter().map(|hook| hook.name).collect();
+    Some(format!("this kernel lets us see less than it could, without {}: {why} (`auditor probe`)", names.join(", ")))
 }
 
 fn own_digest() -> anyhow::Result<[u8; 32]> {

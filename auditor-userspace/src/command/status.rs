@@ -7,7 +7,8 @@ use comfy_table::{Cell, Table};
 use crate::client;
 use crate::command::exit;
 use crate::config::Places;
-use crate::serve::status::Status;
+use crate::report::text::bytes;
+use crate::serve::status::{Kept, Status};
 
 /// Prints how the daemon is doing; fails if there is none.
 pub(super) fn print(places: &Places, json: bool) -> anyhow::Result<u8> {
@@ -35,6 +36,7 @@ fn summary(status: &Status) -> Table {
     } else {
         status.lost.iter().map(|(gap, count)| format!("{count} ({gap})")).collect::<Vec<_>>().join(", ")
     };
+    let verified = status.verified.as_ref().map_or("not yet".into(), |it| format!("{}: {}", it.at, it.summary));
     let mut table = plain();
     for (name, value) in [
         ("recording since", format!("{} (process {}, version {})", status.since, status.pid, status.version)),
@@ -44,10 +46,23 @@ fn summary(status: &Status) -> Table {
         ("records", format!("{}, {} of them sealed (last {})", status.records, status.sealed, status.sealed_at)),
         ("samples", format!("{} received, lost: {lost}", status.captured)),
         ("open flows", status.flows.to_string()),
+        ("verified", verified),
+        ("kept", status.kept.as_ref().map_or("not measured yet".into(), kept)),
     ] {
         table.add_row([name, &value]);
     }
     table
+}
+
+/// How much is kept, and how long it will last.
+fn kept(it: &Kept) -> String {
+    let left = match it.full_in_days {
+        None => format!("at this pace all of {} days fits", it.keep_days),
+        Some(0) => format!("full: what is older than {} days goes as it grows", it.min_days),
+        Some(days) => format!("full in {days} days at this pace, then what is older than {} days goes", it.min_days),
+    };
+    let since = it.since.get(..19).unwrap_or_default();
+    format!("since {since}Z, {} of {}; {} days are kept; {left}", bytes(it.bytes), bytes(it.max_bytes), it.keep_days)
 }
 
 fn hooks(status: &Status) -> Table {
@@ -65,7 +80,10 @@ fn instances(status: &Status) -> Table {
         table.add_row(["none: no Odoo is running, or none was recognised by its command line"]);
     }
     for (name, it) in &status.instances {
-        let named = format!("{} of {} processes hand over claims", it.named, it.processes);
+        let named = format!(
+            "{} of {} Odoo processes hand over claims, {} processes in all",
+            it.named, it.workers, it.processes
+        );
         table.add_row([Cell::new(name), Cell::new(named)]);
     }
     table

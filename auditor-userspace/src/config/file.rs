@@ -10,6 +10,13 @@
 //! [policy]                                      # how an Odoo is recorded that asked for nothing
 //! retention_days = 365
 //!
+//! [retention]                                   # what may be removed
+//! max_gib = 20                                  # old records go earlier when the ledger is larger
+//! min_days = 30                                 # but never younger ones than this
+//!
+//! [verification]                                # the daemon's own, once a day
+//! hour = 3                                      # UTC
+//!
 //! [[instance]]                                  # a name for an Odoo; all that is given has to fit
 //! name = "shop"
 //! unit = "odoo-shop.service"
@@ -17,13 +24,14 @@
 
 use std::path::{Path, PathBuf};
 
+use auditor_common::body::Policy;
 use serde::{Deserialize, Serialize};
 
 use super::ClientAddresses;
 use crate::attribute::instance;
 use crate::attribute::proc::Seen;
-use crate::policy::change::Change;
-use crate::policy::terms::{Floor, Policy, Terms};
+use crate::policy::change::{Change, RETENTION_MAX, RETENTION_MIN};
+use crate::policy::terms::{Floor, Policy as Recording, Terms};
 
 /// Names of instances are not longer, in bytes.
 const NAME_MAX: usize = 200;
@@ -39,10 +47,78 @@ pub struct File {
     /// What instances may loosen.
     pub floor: Floor,
     /// How an instance is recorded that asked for nothing.
-    pub policy: Policy,
+    pub policy: Recording,
+    /// What may be removed, beside the longest `retention_days` that anybody got.
+    pub retention: Retention,
+    /// When the daemon verifies its own ledger.
+    pub verification: Verification,
     /// Names for instances; the first that fits is taken.
     #[serde(rename = "instance")]
     pub instances: Vec<InstanceRule>,
+}
+
+/// What may be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Old records go earlier when the ledger is larger than this, GiB.
+    pub max_gib: u64,
+    /// But never younger ones than this, days.
+    pub min_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { max_gib: 20, min_days: RETENTION_MIN }
+    }
+}
+
+impl Retention {
+    /// A disk is not larger, GiB.
+    const MAX_GIB: u64 = 1 << 20;
+
+    fn check(self) -> Result<(), String> {
+        if !(1..=Self::MAX_GIB).contains(&self.max_gib) {
+            return Err(format!(
+                "[retention] max_gib is from 1 to {}: {} is outside of that",
+                Self::MAX_GIB,
+                self.max_gib
+            ));
+        }
+        if !(RETENTION_MIN..=RETENTION_MAX).contains(&self.min_days) {
+            let days = self.min_days;
+            return Err(format!(
+                "[retention] min_days is from {RETENTION_MIN} to {RETENTION_MAX}: {days} is outside of that"
+            ));
+        }
+        Ok(())
+    }
+
+    /// As the ledger has it. Whatever `keep_days` say, nothing goes that is younger than `min_days`.
+    #[must_use]
+    pub fn policy(self, keep_days: u32, actor: &str) -> Policy {
+        const DAY_NS: u64 = 86_400_000_000_000;
+        Policy {
+            keep_ns: u64::from(keep_days) * DAY_NS,
+            max_bytes: self.max_gib << 30,
+            min_ns: u64::from(self.min_days) * DAY_NS,
+            actor: actor.to_owned(),
+        }
+    }
+}
+
+/// When the daemon verifies its own ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verification {
+    /// Hour of the day, UTC.
+    pub hour: u8,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { hour: 3 }
+    }
 }
 
 /// A name for an Odoo.
@@ -100,6 +176,10 @@ impl File {
         })?;
         Change::RetentionDays(file.policy.retention_days).check()?;
         Change::DisabledChannels(file.policy.disabled_channels.clone()).check()?;
+        file.retention.check()?;
+        if file.verification.hour > 23 {
+            return Err(format!("[verification] hour is from 0 to 23 (UTC): {} is none", file.verification.hour));
+        }
         file.instances.iter().try_for_each(InstanceRule::check)?;
         Ok(file)
     }
@@ -138,6 +218,10 @@ mod tests {
             ("[floor]\n\nno_such = \"ask\"\n", "line 3"),
             ("client_addresses = \"some\"\n", "line 1"),
             ("retention_days = 90\n", "unknown field"),
+            ("[retention]\nmax_gib = 0\n", "from 1 to"),
+            ("[retention]\nmin_days = 7\n", "from 30 to 3650"),
+            ("[retention]\nmax_bytes = 7\n", "line 2"),
+            ("[verification]\nhour = 24\n", "from 0 to 23"),
             ("[policy]\nretention_days = 7\n", "from 30 to 3650"),
             ("[policy]\ndisabled_channels = [\"native\"]\n", "no channel"),
             ("[[instance]]\nname = \"\"\nuid = 1\n", "a name"),

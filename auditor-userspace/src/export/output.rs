@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use auditor_common::tar::{END, header, padding};
+use auditor_common::tar::{BLOCK, END, header, padding};
 
 use super::ExportError;
 
@@ -15,6 +15,12 @@ pub trait Output {
 
     /// Takes the signed list, and is complete.
     fn finish(&mut self, list: &str) -> Result<(), ExportError>;
+
+    /// Whether the files have yet to be listed. Where they are written for the second time the list is there, and nothing is
+    /// hashed for it.
+    fn is_to_be_listed(&self) -> bool {
+        true
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ExportError {
@@ -94,6 +100,63 @@ impl Output for Archive {
             out.sync_all()
         };
         copy().map_err(failed(&self.path))
+    }
+}
+
+/// Counts what an archive of these files would have, and keeps nothing.
+#[derive(Debug, Default)]
+pub struct Counted {
+    len: u64,
+}
+
+impl Counted {
+    /// How long the archive is with this list, bytes.
+    #[must_use]
+    pub fn archive_len(&self, list: &str) -> u64 {
+        self.len + member_len(list.len()) + END.len() as u64
+    }
+}
+
+fn member_len(content: usize) -> u64 {
+    (BLOCK + content + padding(content as u64)) as u64
+}
+
+impl Output for Counted {
+    fn file(&mut self, _: &str, content: &[u8]) -> Result<(), ExportError> {
+        self.len += member_len(content.len());
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &str) -> Result<(), ExportError> {
+        Ok(())
+    }
+}
+
+/// An archive whose list is known beforehand, written straight to somebody.
+#[derive(Debug)]
+pub struct Stream<W> {
+    to: W,
+}
+
+impl<W: io::Write> Stream<W> {
+    /// Begins with the list.
+    pub fn begin(mut to: W, list: &str) -> Result<Self, ExportError> {
+        member(&mut to, "EXPORT", list.as_bytes()).map_err(failed(Path::new("the export")))?;
+        Ok(Self { to })
+    }
+}
+
+impl<W: io::Write> Output for Stream<W> {
+    fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
+        member(&mut self.to, path, content).map_err(failed(Path::new("the export")))
+    }
+
+    fn is_to_be_listed(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self, _: &str) -> Result<(), ExportError> {
+        self.to.write_all(&END).and_then(|()| self.to.flush()).map_err(failed(Path::new("the export")))
     }
 }
 

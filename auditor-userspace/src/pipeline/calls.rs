@@ -68,6 +68,9 @@ impl Pipeline {
 
     fn hear(&mut self, it: Waiting, drained: bool, now: Now) -> anyhow::Result<()> {
         let Waiting { call, heard_ns } = &it;
+        if call.boot_ns < self.parts.calls_from_ns {
+            return Ok(());
+        }
         // A process that nobody audits may claim what it likes.
         let Some(member) = self.audited(call.who) else { return Ok(()) };
         let cookie = call.claim.key;

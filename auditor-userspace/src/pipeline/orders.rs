@@ -2,31 +2,29 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use auditor_common::body::{AckRecord, Actor, Body, Policy, PolicyRecord};
+use auditor_common::body::{AckRecord, Actor, Body, PolicyRecord};
 
 use super::Pipeline;
 use crate::clock::Now;
-use crate::policy::record::Sealed;
 use crate::policy::{AskError, REQUESTS_AN_HOUR};
 use crate::serve::orders::{Done, Order, Refused};
 
 const HOUR_NS: u64 = 3_600_000_000_000;
-const DAY_NS: u64 = 24 * HOUR_NS;
 
-/// When each instance acknowledged something lately.
+/// When each instance had something done lately.
 #[derive(Debug, Default)]
 pub(super) struct Lately(HashMap<String, VecDeque<u64>>);
 
 impl Lately {
     /// Whether an instance may do it once more; counts it if so.
-    fn admits(&mut self, instance: &str, now_ns: u64) -> bool {
+    pub(super) fn admits(&mut self, instance: &str, now_ns: u64, most: usize) -> bool {
         let since = now_ns.saturating_sub(HOUR_NS);
         self.0.retain(|_, times| {
             times.retain(|&at| at >= since);
             !times.is_empty()
         });
         let times = self.0.entry(instance.to_owned()).or_default();
-        let room = times.len() < REQUESTS_AN_HOUR;
+        let room = times.len() < most;
         if room {
             times.push_back(now_ns);
         }
@@ -43,7 +41,10 @@ impl Pipeline {
             let outcome = self.carry_out(&ordered.order, now)?;
             outcomes.push((ordered, outcome));
         }
-        if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
+        // What was done has its seal already, or gets it now.
+        let store = &self.parts.store;
+        let unsealed = store.pending() > 0 || store.unsealed() > 0;
+        if unsealed && outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
             self.seal(now)?;
         }
         for (ordered, outcome) in outcomes {
@@ -58,6 +59,9 @@ impl Pipeline {
             self.keep_for_long_enough("configuration", now)?;
             return Ok(Err(Refused::NotYet));
         }
+        if let Some(outcome) = self.ledger_order(order, now)? {
+            return Ok(outcome);
+        }
         let Some(policies) = &self.policies else { return Ok(Err(Refused::NotYet)) };
         let decided = match order {
             Order::Ask { instance, actor, change } => {
@@ -65,7 +69,7 @@ impl Pipeline {
             }
             Order::Decide { number, accept, actor } => policies.decide(*number, *accept, *actor),
             Order::Acknowledge(record) => return self.acknowledge(record, now),
-            Order::Begin(_) => return Ok(Err(Refused::NotYet)),
+            _ => return Ok(Err(Refused::NotYet)),
         };
         match decided {
             Ok(record) => Ok(Ok(self.decide(record, now)?)),
@@ -77,37 +81,33 @@ impl Pipeline {
     fn decide(&mut self, record: PolicyRecord, now: Now) -> anyhow::Result<Done> {
         // What was left out until now was left out by the policy before.
         self.declare_withheld(Some(&record.instance), 0, now)?;
-        let body = Body::Decision(record.clone());
-        let seq = self.append(body.clone(), now)?;
-        if let Some(policies) = &mut self.policies {
-            policies.apply(Sealed { seq, wall_ns: now.wall_ns }, &record);
-        }
+        let done = self.record(Body::Decision(record.clone()), now)?;
         self.keep_for_long_enough(&actor(&record), now)?;
         tracing::info!(record.number, record.instance, record.setting, record.value, "{}", record.reason);
-        Ok(Done { seq, wall_ns: now.wall_ns, body: Box::new(body) })
+        Ok(done)
     }
 
-    /// What may be removed follows from the longest retention that anybody got. The store says nothing twice.
+    /// What may be removed follows from the longest retention that anybody got, and from what the host configured. The
+    /// store says nothing twice.
     fn keep_for_long_enough(&mut self, actor: &str, now: Now) -> anyhow::Result<()> {
         let Some(policies) = &self.policies else { return Ok(()) };
-        let keep_ns = u64::from(policies.retention_days()) * DAY_NS;
-        let known = self.parts.store.usage()?.policy;
-        if known.keep_ns != keep_ns {
-            let policy = Policy { keep_ns, actor: actor.to_owned(), ..known };
-            self.parts.store.set_policy(&policy, now)?;
+        let wanted = self.parts.retention.policy(policies.retention_days(), actor);
+        let known = self.parts.store.policy();
+        if (known.keep_ns, known.max_bytes, known.min_ns) != (wanted.keep_ns, wanted.max_bytes, wanted.min_ns) {
+            self.parts.store.set_policy(&wanted, now)?;
+            self.measure(now);
         }
         Ok(())
     }
 
     fn acknowledge(&mut self, record: &AckRecord, now: Now) -> anyhow::Result<Result<Done, Refused>> {
         let by_instance = matches!(record.actor, Actor::Instance { .. });
-        if by_instance && !self.acknowledged.admits(&record.instance, now.wall_ns) {
+        if by_instance && !self.acknowledged.admits(&record.instance, now.wall_ns, REQUESTS_AN_HOUR) {
             return Ok(Err(AskError::TooMany.into()));
         }
         let next = self.parts.store.acknowledged() + self.parts.store.pending() as u64;
         let body = Body::Acknowledged(AckRecord { before_seq: record.before_seq.min(next), ..record.clone() });
-        let seq = self.append(body.clone(), now)?;
-        Ok(Ok(Done { seq, wall_ns: now.wall_ns, body: Box::new(body) }))
+        Ok(Ok(self.record(body, now)?))
     }
 }
 
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn an_instance_may_acknowledge_so_much_in_an_hour_and_no_more() {
         let mut lately = Lately::default();
-        assert!((0..REQUESTS_AN_HOUR).all(|at| lately.admits("a", HOUR_NS + at as u64)));
-        assert!(!lately.admits("a", HOUR_NS + 1_000));
-        assert!(lately.admits("b", HOUR_NS + 1_000), "another instance");
-        assert!(lately.admits("a", 2 * HOUR_NS + 1_000), "an hour later");
+        assert!((0..REQUESTS_AN_HOUR).all(|at| lately.admits("a", HOUR_NS + at as u64, REQUESTS_AN_HOUR)));
+        assert!(!lately.admits("a", HOUR_NS + 1_000, REQUESTS_AN_HOUR));
+        assert!(lately.admits("b", HOUR_NS + 1_000, REQUESTS_AN_HOUR), "another instance");
+        assert!(lately.admits("a", 2 * HOUR_NS + 1_000, REQUESTS_AN_HOUR), "an hour later");
     }
 }

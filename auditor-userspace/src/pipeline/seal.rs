@@ -12,7 +12,7 @@ use crate::clock::{self, Now};
 use crate::flow::Flush;
 use crate::probe::{HookState, HookStatus, Overflows};
 use crate::serve::wire;
-use crate::store::SealInput;
+use crate::store::{SealInput, Store, StoreError};
 
 /// A record waits no longer than this to be durable.
 pub(super) const COMMIT_NS: u64 = 200_000_000;
@@ -27,6 +27,30 @@ const SEAL_ROWS: u64 = 16_384;
 /// How often the ring is looked at again for samples that are on their way, a millisecond apart. A program in the kernel
 /// may be interrupted between taking its number and sending, for as long as a busy processor lets others go first.
 const PATIENCE: u32 = 1_000;
+
+/// Why what was to be sealed was not.
+#[derive(Debug)]
+pub(super) enum Sealing {
+    /// The recording cannot go on.
+    Failed(anyhow::Error),
+    /// It was not done, and the recording goes on.
+    Refused(StoreError),
+}
+
+impl From<anyhow::Error> for Sealing {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Sealing> for anyhow::Error {
+    fn from(sealing: Sealing) -> Self {
+        match sealing {
+            Sealing::Failed(error) => error,
+            Sealing::Refused(error) => error.into(),
+        }
+    }
+}
 
 impl Pipeline {
     /// Makes durable what is due.
@@ -65,8 +89,39 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Seals everything up to now: reads the kernel's marks, drains up to them, balances, signs.
+    /// Seals everything up to now.
     pub(super) fn seal(&mut self, now: Now) -> anyhow::Result<()> {
+        Ok(self.seal_by(now, |store, input| store.seal(input, now)).map(drop)?)
+    }
+
+    /// Has a seal made over everything up to now: reads the kernel's marks, drains up to them, balances, signs. What was
+    /// balanced is sealed in any case: where `make` did not come to it, in an ordinary seal.
+    pub(super) fn seal_by<T>(
+        &mut self,
+        now: Now,
+        make: impl FnOnce(&mut Store, SealInput) -> Result<T, StoreError>,
+    ) -> Result<T, Sealing> {
+        let input = self.balance(now)?;
+        let before = self.parts.store.sealed();
+        let made = make(&mut self.parts.store, input.clone());
+        if self.parts.store.is_stopped() {
+            return made.map_err(|error| Sealing::Failed(error.into()));
+        }
+        if self.parts.store.sealed() == before {
+            self.parts.store.seal(input, now).map_err(|error| Sealing::Failed(error.into()))?;
+        }
+        self.due.seal = now.boot_ns;
+        self.due.commit = None;
+        if let Ok(mut status) = self.parts.status.write() {
+            status.sealed = self.parts.store.sealed();
+            status.sealed_at = wire::time(now.wall_ns);
+        }
+        self.parts.committed.send_replace(self.parts.store.acknowledged());
+        made.map_err(Sealing::Refused)
+    }
+
+    /// Everything that a seal says of the time since the one before.
+    fn balance(&mut self, now: Now) -> anyhow::Result<SealInput> {
         let marks = self.parts.probe.marks()?;
         self.drain_up_to(&marks, now)?;
         self.flows.flush(Flush::Seal, now.boot_ns, &mut self.changes);
@@ -81,7 +136,7 @@ impl Pipeline {
             self.append(Body::Loss(self.loss(gap, count, now)), now)?;
         }
         let clock = clock::state().map_or((false, u64::MAX), |state| (state.synchronised, state.max_error_ns));
-        let input = SealInput {
+        Ok(SealInput {
             captured: self.accounts.captured(),
             lost: self.accounts.lost_so_far(),
             cpus: balance.cpus,
@@ -89,16 +144,7 @@ impl Pipeline {
             clock,
             binary: self.parts.digests.binary,
             config: self.parts.digests.config,
-        };
-        let sealed = self.parts.store.seal(input, now)?;
-        self.due.seal = now.boot_ns;
-        self.due.commit = None;
-        if let Ok(mut status) = self.parts.status.write() {
-            status.sealed = sealed.size;
-            status.sealed_at = wire::time(now.wall_ns);
-        }
-        self.parts.committed.send_replace(self.parts.store.acknowledged());
-        Ok(())
+        })
     }
 
     fn loss(&self, gap: Gap, count: u64, now: Now) -> Loss {

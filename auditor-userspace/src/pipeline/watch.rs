@@ -159,9 +159,15 @@ impl Pipeline {
         self.due.tell = now.boot_ns + TELL_NS;
         let Ok(mut status) = self.parts.status.write() else { return };
         status.instances.clear();
+        let mut oldest: HashMap<&str, &Member> = HashMap::new();
+        for member in self.lineage.members() {
+            let known = oldest.entry(&member.instance).or_insert(member);
+            *known = std::cmp::min_by_key(*known, member, |it| it.identity.start_ns);
+        }
         for member in self.lineage.members() {
             let of = status.instances.entry(member.instance.clone()).or_insert_with(InstanceStatus::default);
             of.processes += 1;
+            of.workers += u64::from(oldest[&*member.instance].executable == member.executable);
             of.named += u64::from(crate::attribute::Claims::has_ring(&self.claims, member.identity));
         }
         status.hooks = self.parts.probe.coverage().iter().map(hook_status).collect();

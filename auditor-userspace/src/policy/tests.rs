@@ -240,3 +240,103 @@ fn an_acknowledgement_is_found_by_what_it_is_about() {
         policies.ack("odoo", "lost", "disk-full").is_none() && policies.ack("other", "lost", "ring-full").is_none()
     );
 }
+
+/// Takes a record as if it had been appended as number `seq`.
+fn recorded(policies: &mut Policies, seq: u64, body: &Body) -> bool {
+    policies.take(seq, seq, body)
+}
+
+/// Asks with the host's authority; the record is number `seq`.
+fn told(policies: &mut Policies, seq: u64, json: &str) {
+    let record = policies.ask("odoo", ROOT, &change(json), &Catalogue::built_in(), 0).expect("it is taken");
+    recorded(policies, seq, &Body::Decision(record));
+}
+
+/// Numbers of the records that have to be said again before those below `min_index` go.
+fn lasting(policies: &Policies, min_index: u64) -> Vec<u64> {
+    policies.lasting_below(min_index).iter().map(|restated| restated.record).collect()
+}
+
+#[test]
+fn what_holds_is_said_again_and_what_was_replaced_is_not() {
+    let mut policies = Policies::default();
+    told(&mut policies, 10, r#"{"setting": "retention_days", "value": 365}"#);
+    told(&mut policies, 11, r#"{"setting": "auditing", "value": false}"#);
+    told(&mut policies, 12, r#"{"setting": "retention_days", "value": 400}"#);
+    told(&mut policies, 13, &document("Shop", "a.example"));
+    told(&mut policies, 14, &document("Shop", "b.example"));
+    told(&mut policies, 15, r#"{"setting": "unwatch", "value": "MIT"}"#);
+    told(&mut policies, 16, &watch("MIT", r#""mit-odoo.de""#));
+    told(&mut policies, 17, &document("Other", "c.example"));
+    assert_eq!(lasting(&policies, 100), [11, 12, 13, 14, 16, 17]);
+    assert_eq!(lasting(&policies, 13), [11, 12], "what lies in what is kept need not be");
+    told(&mut policies, 18, r#"{"setting": "undocument", "value": "Shop"}"#);
+    assert_eq!(lasting(&policies, 100), [11, 12, 16, 17, 18], "and the last one, so that numbers go on");
+}
+
+#[test]
+fn what_waits_is_said_again_until_it_is_answered() {
+    let mut policies = Policies::default();
+    let asked =
+        policies.ask("odoo", ODOO, &change(r#"{"setting": "retention_days", "value": 40}"#), &Catalogue::built_in(), 0);
+    recorded(&mut policies, 10, &Body::Decision(asked.expect("it waits")));
+    told(&mut policies, 11, r#"{"setting": "strict_redaction", "value": true}"#);
+    assert_eq!(lasting(&policies, 100), [10, 11]);
+    let denied = policies.decide(1, false, ROOT).expect("it waits");
+    recorded(&mut policies, 12, &Body::Decision(denied));
+    assert_eq!(lasting(&policies, 100), [11]);
+}
+
+#[test]
+fn a_state_that_was_said_again_is_the_same_and_its_records_have_their_own_time() {
+    let mut policies = Policies::default();
+    for (seq, json) in [
+        (10, r#"{"setting": "retention_days", "value": 365}"#.to_owned()),
+        (11, document("Shop", "shop.example")),
+        (12, watch("Acme", r#""*.acme.example""#)),
+    ] {
+        told(&mut policies, seq, &json);
+    }
+    let ack = AckRecord {
+        instance: "odoo".into(),
+        reason: "lost".into(),
+        subject: "ring-full".into(),
+        text: "known".into(),
+        before_seq: 9,
+        actor: ROOT,
+    };
+    recorded(&mut policies, 13, &Body::Acknowledged(ack.clone()));
+    recorded(&mut policies, 14, &Body::Acknowledged(ack));
+    let restated = policies.lasting_below(100);
+    assert_eq!(restated.iter().map(|it| it.record).collect::<Vec<_>>(), [10, 11, 12, 14]);
+    let mut again = Policies::default();
+    for (seq, it) in (200..).zip(&restated) {
+        assert!(!recorded(&mut policies, seq, &Body::Restated(it.clone())), "nothing is new");
+        assert!(recorded(&mut again, seq, &Body::Restated(it.clone())));
+    }
+    assert_eq!(policies.policy("odoo"), again.policy("odoo"));
+    assert_eq!(policies.decisions().count(), 3, "nothing is there twice");
+    assert_eq!(again.decisions().map(|(sealed, _)| sealed.seq).collect::<Vec<_>>(), [10, 11, 12]);
+    assert_eq!(again.ack("odoo", "lost", "ring-full").map(|(sealed, _)| sealed.seq), Some(14));
+    for policies in [&policies, &again] {
+        assert!(lasting(policies, 200).is_empty(), "they lie in what is kept now");
+        assert_eq!(lasting(policies, 202), [10, 11]);
+    }
+}
+
+#[test]
+fn a_declared_loss_and_its_answer_are_said_again() {
+    let mut policies = Policies::default();
+    let recover = auditor_common::body::Recover {
+        origin: "audit.example/node/0001".into(),
+        found_size: Some(7),
+        found_root: None,
+        known: None,
+        missing: Some(3),
+        cause: "3 signed records are missing".into(),
+    };
+    recorded(&mut policies, 1, &Body::Recover(recover));
+    let answer = auditor_common::body::Ack { record: 1, actor: "user 0".into(), note: "the disk broke".into() };
+    recorded(&mut policies, 5, &Body::Ack(answer));
+    assert_eq!(lasting(&policies, 256), [1, 5]);
+}

@@ -161,15 +161,18 @@ fn link(program: &mut Program, cgroup: &File) -> Result<FdLink, ProgramError> {
     link.map_err(|_| ProgramError::UnexpectedProgramType)
 }
 
-/// What the kernel said, without the verifier's diary: of that, the last line that says something.
+/// What the kernel said, without the verifier's diary: of that, the last line that is no statistics.
 fn refusal(error: &ProgramError) -> String {
     let ProgramError::LoadError { io_error, verifier_log } = error else { return chain(error) };
     let log = verifier_log.to_string();
-    let last = log
-        .lines()
-        .rfind(|line| !line.trim().is_empty() && !line.contains("insns processed") && !line.starts_with("processed "))
-        .unwrap_or_default();
-    format!("{io_error}: {last}")
+    format!("{io_error}: {}", complaint(&log))
+}
+
+fn complaint(log: &str) -> &str {
+    const STATISTICS: &[&str] = &["processed ", "verification time ", "stack depth "];
+    let says_something =
+        |line: &&str| !line.trim().is_empty() && !STATISTICS.iter().any(|words| line.starts_with(words));
+    log.lines().rfind(says_something).unwrap_or_default()
 }
 
 impl Hook {
@@ -217,6 +220,14 @@ fn field(fdinfo: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_complaint_stands_above_the_statistics() {
+        let log = "0: R1=ctx()\ncombined stack size of 3 calls is 544. Too large\nverification time 1 usec\n\
+                   stack depth 264+208\nprocessed 9 insns (limit 1000000)\n\n";
+        assert_eq!(complaint(log), "combined stack size of 3 calls is 544. Too large");
+        assert_eq!(complaint(""), "");
+    }
 
     #[test]
     fn a_field_is_found_by_its_whole_name() {

@@ -76,6 +76,8 @@ pub struct Host {
     pub guards: Vec<Guard>,
     /// Why this host sees less than it could: a sentence of `auditor probe`.
     pub missing_tier: Option<String>,
+    /// The ledger is larger than it may be, and nothing in it is old enough to go: how large, and how large it may be, bytes.
+    pub over_size: Option<(u64, u64)>,
     /// The root key's private half is still on this machine.
     pub root_key_here: bool,
 }

@@ -183,6 +183,11 @@ pub(super) fn shares(scope: &Scope<'_>) -> Vec<Share> {
 }
 
 /// The destinations, watched ones first, then those that are explained least; and how many are left out.
+/// Probes of a name look-up sent nothing anywhere: they are no destination of anybody.
+const fn went_there(sums: &Sums) -> bool {
+    sums.operations.first_ns > 0 || sums.sent + sums.received > 0
+}
+
 pub(super) fn destinations(scope: &Scope<'_>) -> (Vec<DestinationLine>, u64) {
     struct Line<'a> {
         row: &'a Row<'a>,
@@ -190,7 +195,7 @@ pub(super) fn destinations(scope: &Scope<'_>) -> (Vec<DestinationLine>, u64) {
         modules: BTreeSet<&'a str>,
     }
     let mut lines: BTreeMap<_, Line<'_>> = BTreeMap::new();
-    for row in &scope.rows {
+    for row in scope.rows.iter().filter(|row| went_there(row.sums)) {
         let (Some(class), Some(key)) = (row.about.class, row.key) else { continue };
         if row.about.inbound && row.about.vendor.is_none() {
             continue;
@@ -245,7 +250,7 @@ const fn rank(class: Class) -> u8 {
 /// The modules that call out, the busiest first; and how many are left out.
 pub(super) fn modules(scope: &Scope<'_>) -> (Vec<ModuleLine>, u64) {
     let mut lines: BTreeMap<_, (Sums, BTreeSet<String>)> = BTreeMap::new();
-    for row in scope.rows.iter().filter(|row| !row.about.inbound) {
+    for row in scope.rows.iter().filter(|row| !row.about.inbound && went_there(row.sums)) {
         let Some(key) = row.key else { continue };
         let line = lines.entry((&*key.instance, key.module.as_deref())).or_default();
         line.0.merge(row.sums);

@@ -20,9 +20,25 @@ pub fn screen(report: &Report) -> String {
     heading(&mut text, report);
     reasons(&mut text, report);
     figures(&mut text, report);
-    destinations(&mut text, &report.destinations, report.destinations_left_out);
-    modules(&mut text, &report.modules, report.modules_left_out);
+    destinations(&mut text, &report.destinations, report.destinations_left_out, SHOWN);
+    modules(&mut text, &report.modules, report.modules_left_out, SHOWN);
     text
+}
+
+/// Every destination of a report, a line each.
+#[must_use]
+pub fn all_destinations(report: &Report) -> String {
+    let mut text = String::new();
+    destinations(&mut text, &report.destinations, report.destinations_left_out, usize::MAX);
+    text.trim_start().to_owned()
+}
+
+/// Every module of a report, a line each.
+#[must_use]
+pub fn all_modules(report: &Report) -> String {
+    let mut text = String::new();
+    modules(&mut text, &report.modules, report.modules_left_out, usize::MAX);
+    text.trim_start().to_owned()
 }
 
 /// What a code stood for.
@@ -58,6 +74,9 @@ fn heading(text: &mut String, report: &Report) {
         None => "nothing sealed yet".to_owned(),
     };
     line!(text, "{whose}: {} to {} UTC, {sealed}", minute(report.from), minute(report.until));
+    if let (Some(at), Some(summary)) = (report.verified, &report.verified_as) {
+        line!(text, "verified {} UTC: {}", minute(at), printable(summary));
+    }
     if let Some(until) = report.learning_until {
         line!(text, "new destinations are being learnt until {} UTC", minute(until));
     }
@@ -132,19 +151,19 @@ fn figures(text: &mut String, report: &Report) {
             share.class.map_or("no flow seen", class),
             share.direction,
             thousands(share.operations),
-            bytes(share.sent, share.unmeasured),
-            bytes(share.received, share.unmeasured),
+            measured(share.sent, share.unmeasured),
+            measured(share.received, share.unmeasured),
         );
     }
 }
 
-fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64) {
+fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64, shown: usize) {
     if lines.is_empty() {
         return;
     }
     line!(text);
     line!(text, "{:<36} {:<14} {:>10} {:>10}  {}", "DESTINATION", "", "OPERATIONS", "SENT", "MODULES");
-    for line in lines.iter().take(SHOWN) {
+    for line in lines.iter().take(shown) {
         let port = line.port.map(|port| format!(":{port}")).unwrap_or_default();
         let modules = if line.modules.is_empty() { "-".to_owned() } else { line.modules.join(", ") };
         line!(
@@ -153,20 +172,20 @@ fn destinations(text: &mut String, lines: &[DestinationLine], left_out: u64) {
             printable(&format!("{}{port}", line.destination)),
             class(line.class),
             thousands(line.operations),
-            bytes(line.sent, line.unmeasured),
+            measured(line.sent, line.unmeasured),
             printable(&modules),
         );
     }
-    more(text, lines.len(), left_out);
+    more(text, lines.len(), left_out, shown);
 }
 
-fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64) {
+fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64, shown: usize) {
     if lines.is_empty() {
         return;
     }
     line!(text);
     line!(text, "{:<36} {:<14} {:>10} {:>10}  {}", "MODULE", "", "OPERATIONS", "SENT", "FIRST SEEN");
-    for line in lines.iter().take(SHOWN) {
+    for line in lines.iter().take(shown) {
         let what = match (line.opaque, &line.vendor) {
             (Some(true), _) => "opaque",
             (_, Some(_)) => "watched",
@@ -178,15 +197,15 @@ fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64) {
             printable(line.module.as_deref().unwrap_or("(nobody accounts for it)")),
             what,
             thousands(line.operations),
-            bytes(line.sent, line.unmeasured),
+            measured(line.sent, line.unmeasured),
             line.first_seen.map(minute).unwrap_or_default(),
         );
     }
-    more(text, lines.len(), left_out);
+    more(text, lines.len(), left_out, shown);
 }
 
-fn more(text: &mut String, listed: usize, left_out: u64) {
-    let more = listed.saturating_sub(SHOWN) as u64 + left_out;
+fn more(text: &mut String, listed: usize, left_out: u64, shown: usize) {
+    let more = listed.saturating_sub(shown) as u64 + left_out;
     if more > 0 {
         line!(text, "… and {} more: see --json", thousands(more));
     }
@@ -212,12 +231,15 @@ fn second(moment: Moment) -> String {
     wire::time(moment.0).get(..19).unwrap_or_default().replace('T', " ")
 }
 
-/// Bytes with three digits at most and a unit; "?" where nothing was measured, which is not zero.
-fn bytes(bytes: u64, unmeasured: u64) -> String {
-    if bytes == 0 && unmeasured > 0 {
-        return "?".to_owned();
-    }
-    let (mut amount, mut unit) = (bytes as f64, 0);
+/// Bytes, "?" where nothing was measured, which is not zero.
+fn measured(count: u64, unmeasured: u64) -> String {
+    if count == 0 && unmeasured > 0 { "?".to_owned() } else { bytes(count) }
+}
+
+/// Bytes with three digits at most and a unit.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let (mut amount, mut unit) = (count as f64, 0);
     while amount >= 1000.0 && unit + 1 < UNITS.len() {
         amount /= 1024.0;
         unit += 1;

@@ -206,7 +206,8 @@ impl History {
 
     /// The ledger before this one was cut.
     pub(super) fn recovered(&mut self, head: &Head, recover: &Recover) {
-        if recover.missing != Some(0) {
+        let is_known = self.cuts.iter().any(|cut| cut.seq == head.seq);
+        if recover.missing != Some(0) && !is_known {
             let cut = Cut {
                 wall_ns: head.wall_ns,
                 seq: head.seq,

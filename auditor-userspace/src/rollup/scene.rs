@@ -229,7 +229,8 @@ impl Scene {
 
     fn push_with(&mut self, body: Body, names: Vec<Name>, tls: Option<bool>) {
         let seq = self.records.len() as u64;
-        let head = Head { seq, wall_ns: self.now_ns, boot_ns: self.boot_ns, run: self.run, epoch: 0, sealed: true };
+        let (wall_ns, boot_ns) = (self.now_ns, self.boot_ns);
+        let head = Head { seq, wall_ns, boot_ns, run: self.run, sealed: true, ..Head::default() };
         self.records.push(Record { head, body, names, tls });
     }
 

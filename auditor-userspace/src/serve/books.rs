@@ -3,6 +3,7 @@
 //! The recording thread is never waited for and never kept waiting: it says how many records are durable, and this
 //! thread reads them as any other reader does. At the start the books are written anew from all records that are kept.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -11,12 +12,13 @@ use auditor_common::body::Body;
 use tokio::sync::watch;
 
 use super::Records;
+use super::facts::{Surroundings, Witnesses};
 use super::orders::Desk;
-use super::wire::Head;
+use super::wire::{self, Head};
 use crate::catalogue::Catalogue;
+use crate::clock;
 use crate::destination::Knowledge;
 use crate::policy::Policies;
-use crate::policy::record::{PolicyRecord, Sealed};
 use crate::report::basis::{Basis, Host};
 use crate::report::code::{Codes, Issued};
 use crate::report::reason::Moment;
@@ -39,6 +41,30 @@ pub struct Books {
     pub host: Host,
     /// Codes that were given out.
     pub codes: Codes,
+    /// Who says what explains an instance's traffic.
+    pub(super) witnesses: BTreeMap<String, Witnesses>,
+    /// How many records there were.
+    pub(super) taken: Taken,
+}
+
+/// How many records there were since the ledger began, as far as it is kept.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Taken {
+    pub(super) by_class: BTreeMap<&'static str, u64>,
+    /// Flows and calls, by their label.
+    pub(super) by_label: BTreeMap<&'static str, u64>,
+}
+
+impl Taken {
+    fn add(&mut self, body: &Body) {
+        *self.by_class.entry(wire::class(body)).or_default() += 1;
+        let attribution = match body {
+            Body::FlowOpened(flow) => &flow.attribution,
+            Body::Call(call) => &call.attribution,
+            _ => return,
+        };
+        *self.by_label.entry(wire::label(attribution.label)).or_default() += 1;
+    }
 }
 
 impl Books {
@@ -46,7 +72,15 @@ impl Books {
     #[must_use]
     pub fn new(catalogue: Catalogue, policies: Policies, host: Host) -> Self {
         let knowledge = Knowledge { catalogue, ..Knowledge::default() };
-        Self { rollup: Rollup::new(Limits::default()), knowledge, policies, host, codes: Codes::default() }
+        Self {
+            rollup: Rollup::new(Limits::default()),
+            knowledge,
+            policies,
+            host,
+            codes: Codes::default(),
+            witnesses: BTreeMap::new(),
+            taken: Taken::default(),
+        }
     }
 
     /// The report of one instance, or of all of them; its code is remembered.
@@ -72,21 +106,20 @@ impl Books {
     }
 
     /// Something was asked for and decided: the instance's own catalogue may be another one from here on.
-    fn decided(&mut self, sealed: Sealed, record: &PolicyRecord) {
-        self.policies.apply(sealed, record);
-        let own = self.policies.catalogue(&record.instance, &self.knowledge.catalogue);
-        self.knowledge.instances.entry(record.instance.clone()).or_default().1 = own;
+    fn decided(&mut self, instance: &str) {
+        let own = self.policies.catalogue(instance, &self.knowledge.catalogue);
+        self.knowledge.instances.entry(instance.to_owned()).or_default().1 = own;
     }
 
     /// Takes up to a page of records into the books; how many there were.
     fn take(&mut self, page: &[(Head, Body)]) {
         for (head, body) in page {
             self.rollup.apply(head, body, Beside::default(), &self.knowledge);
-            let sealed = Sealed { seq: head.seq, wall_ns: head.wall_ns };
-            match body {
-                Body::Decision(record) => self.decided(sealed, record),
-                Body::Acknowledged(record) => self.policies.acknowledged(sealed, record),
-                _ => {}
+            self.taken.add(body);
+            if self.policies.take(head.seq, head.wall_ns, body)
+                && let Some(instance) = body.instance()
+            {
+                self.decided(instance);
             }
         }
     }
@@ -139,6 +172,7 @@ pub fn keep<R: Records>(
     mut records: R,
     mut committed: watch::Receiver<u64>,
     desk: Desk,
+    mut surroundings: Surroundings,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     std::thread::Builder::new().name("books".into()).spawn(move || {
@@ -149,6 +183,7 @@ pub fn keep<R: Records>(
                 tracing::error!("the books cannot be kept, so there is no report: {error:#}");
                 return;
             }
+            surroundings.look(&shelf, clock::now().boot_ns);
             if let Some(desk) = desk.take() {
                 shelf.caught_up.store(true, Ordering::Release);
                 desk.begin(shelf.read().policies.clone());

@@ -1,4 +1,4 @@
-//! Verdict and sums.
+//! The verdict.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
@@ -25,7 +25,7 @@ pub mod window {
     }
 }
 
-/// The query of `/v1/report` and `/v1/rollup`.
+/// The query of `/v1/report`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
@@ -53,7 +53,10 @@ pub(super) async fn report<R: Records>(
     let report = apart(move || {
         let checkpoint = window.records.checkpoint()?;
         let now_ns = clock::now().wall_ns;
-        Ok(window.books.write().report(instance.as_deref(), window_ns, now_ns, checkpoint.as_deref()))
+        let kept = window.status.read().ok().and_then(|status| status.kept.clone());
+        let mut books = window.books.write();
+        books.host.over_size = kept.filter(|kept| kept.bytes > kept.max_bytes).map(|kept| (kept.bytes, kept.max_bytes));
+        Ok(books.report(instance.as_deref(), window_ns, now_ns, checkpoint.as_deref()))
     });
     Ok(json(&serde_json::to_value(report.await?)?))
 }

@@ -2,11 +2,12 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use auditor_common::body::{AckRecord, Actor, Body};
+use auditor_common::body::{Ack, AckRecord, Actor, Body, Checked, Export};
 use tokio::sync::oneshot;
 
 use crate::policy::change::Change;
 use crate::policy::{AskError, Policies};
+use crate::store::{Announced, CheckpointInfo, Removal, Removed};
 
 /// So many may wait at once.
 const WAITING: usize = 64;
@@ -35,6 +36,28 @@ pub enum Order {
     /// A reason of the verdict is acknowledged. Whatever is recorded from here on is not covered, even if the record says
     /// so.
     Acknowledge(AckRecord),
+    /// The operator's answer to a declared loss.
+    Answer(Ack),
+    /// The daemon has verified its own ledger.
+    Checked(Checked),
+    /// What the policy of retention lets go is to be removed, or only named.
+    Retain {
+        /// Only named.
+        dry_run: bool,
+        /// Who wants it.
+        actor: String,
+    },
+    /// The next epoch is to begin, with a key of its own.
+    Rotate,
+    /// A part of the ledger is about to be handed out.
+    Announce {
+        /// What the record says of it.
+        export: Export,
+        /// Who wants it.
+        actor: Actor,
+    },
+    /// The list of files of an announced export is to be signed.
+    Sign(String),
     /// What the records say about policy: nothing can be asked for before that is known.
     Begin(Box<Policies>),
 }
@@ -46,8 +69,25 @@ pub struct Done {
     pub seq: u64,
     /// When it was appended, CLOCK_REALTIME nanoseconds.
     pub wall_ns: u64,
-    /// What was recorded.
-    pub body: Box<Body>,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// This was recorded.
+    Recorded(Box<Body>),
+    /// This would be removed; nothing is.
+    Removable(Option<Removal>),
+    /// This was removed.
+    Removed(Option<Removed>),
+    /// Another key signs; this is the checkpoint that the one before signed last.
+    Rotated(CheckpointInfo),
+    /// The export is announced.
+    Announced(Box<Announced>),
+    /// The list with its signatures.
+    Signed(String),
 }
 
 /// Why it was not done. None of these is recorded.
@@ -61,6 +101,8 @@ pub enum Refused {
     Busy,
     /// The recording is ending.
     Stopping,
+    /// The ledger is not in the state for it: a sentence.
+    Not(String),
 }
 
 impl std::fmt::Display for Refused {
@@ -69,6 +111,7 @@ impl std::fmt::Display for Refused {
             Self::Policy(error) => error.fmt(f),
             Self::NotYet => f.write_str("the daemon has just begun and still reads its records: ask again in a moment"),
             Self::Busy => f.write_str("too many requests wait: ask again in a moment"),
+            Self::Not(why) => f.write_str(why),
             Self::Stopping => f.write_str("the daemon is stopping: ask again when it runs"),
         }
     }
@@ -115,6 +158,12 @@ impl Desk {
         let (reply, outcome) = oneshot::channel();
         self.0.try_send(Ordered { order, reply: Some(reply) }).map_err(|_| Refused::Busy)?;
         outcome.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// Has the result of the daemon's own verification sealed. `false`: the recording has ended.
+    #[must_use]
+    pub fn checked(&self, checked: Checked) -> bool {
+        self.0.send(Ordered { order: Order::Checked(checked), reply: None }).is_ok()
     }
 
     /// Says what the records say about policy.

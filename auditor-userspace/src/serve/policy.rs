@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::orders::{Done, Order};
+use super::orders::{Done, Order, Outcome};
 use super::peer::Sight;
 use super::refusal::Refusal;
 use super::socket::{Peer, Window, json, parse};
@@ -25,11 +25,11 @@ const SHOWN: usize = 200;
 /// Texts of an acknowledgement are not longer, in bytes.
 const TEXT_MAX: usize = 500;
 
-/// The query of `/v1/policy` and `/v1/catalogue`.
+/// The query of `/v1/policy`, `/v1/catalogue` and `/v1/facts`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Whose {
-    instance: Option<String>,
+    pub(super) instance: Option<String>,
 }
 
 /// How an instance is recorded, what was asked for and decided, and what it may loosen.
@@ -209,7 +209,8 @@ fn whose(sight: &Sight, peer: Peer, instance: Option<String>) -> Result<(Actor, 
 /// What was recorded. It is sealed, and from here on every answer of this window knows it.
 async fn answer<R: Records>(window: &Window<R>, done: &Done) -> Result<Response, Refusal> {
     window.books.until(done.seq).await;
-    let (name, content) = match &*done.body {
+    let Outcome::Recorded(body) = &done.outcome else { return Err(Refusal::absent("nothing was recorded")) };
+    let (name, content) = match &**body {
         Body::Decision(record) => ("decision", wire::decision(record)),
         Body::Acknowledged(record) => ("acknowledged", wire::acknowledged(record)),
         _ => ("record", Value::Null),

@@ -36,6 +36,7 @@ impl Ledger {
             run: entry.run,
             epoch: entry.epoch,
             sealed: entry.seq < sealed,
+            leaf: record.leaf,
         }
     }
 
@@ -48,6 +49,19 @@ impl Ledger {
         if self.openings.insert(seq, flow.clone()).is_none() {
             self.order.push_back(seq);
         }
+    }
+
+    fn taken(&mut self, found: Vec<Record>, sealed: u64) -> anyhow::Result<Vec<(Head, Body)>> {
+        let mut records = Vec::with_capacity(found.len());
+        for record in found {
+            let head = Self::head(&record, sealed);
+            let body = record.body?;
+            if let Body::FlowOpened(flow) = &body {
+                self.remember(head.seq, flow);
+            }
+            records.push((head, body));
+        }
+        Ok(records)
     }
 
     fn sealed_size(&mut self) -> Result<u64, StoreError> {
@@ -66,16 +80,14 @@ impl Records for Ledger {
 
     fn range(&mut self, from: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>> {
         let sealed = self.sealed_size()?;
-        let mut records = Vec::new();
-        for record in self.reader.range(from, limit)? {
-            let head = Self::head(&record, sealed);
-            let body = record.body?;
-            if let Body::FlowOpened(flow) = &body {
-                self.remember(head.seq, flow);
-            }
-            records.push((head, body));
-        }
-        Ok(records)
+        let found = self.reader.range(from, limit)?;
+        self.taken(found, sealed)
+    }
+
+    fn newest(&mut self, before: u64, limit: usize) -> anyhow::Result<Vec<(Head, Body)>> {
+        let sealed = self.sealed_size()?;
+        let found = self.reader.newest(before, limit)?;
+        self.taken(found, sealed)
     }
 
     fn opened(&mut self, seq: u64) -> Option<FlowOpened> {

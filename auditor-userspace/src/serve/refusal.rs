@@ -29,6 +29,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, why)
     }
 
+    /// Only the host may do this.
+    pub(super) fn not_the_host() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "only root and the daemon's own user may do this: ask with sudo")
+    }
+
     /// Somebody else may ask this.
     pub(super) fn not_yours() -> Self {
         Self::new(StatusCode::FORBIDDEN, "only root, and an audited Odoo for itself, may see records: ask with sudo")
@@ -56,7 +61,7 @@ impl From<BytesRejection> for Refusal {
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
-            Refused::Policy(AskError::Unchanged) => StatusCode::CONFLICT,
+            Refused::Policy(AskError::Unchanged) | Refused::Not(_) => StatusCode::CONFLICT,
             Refused::Policy(AskError::Invalid(_)) => StatusCode::BAD_REQUEST,
             Refused::Policy(AskError::TooMany) | Refused::Busy => StatusCode::TOO_MANY_REQUESTS,
             Refused::Policy(AskError::NotWaiting(_)) => StatusCode::NOT_FOUND,

@@ -1,24 +1,48 @@
 //! Which records were asked for.
 
-use auditor_common::body::{Attribution, Body, FlowOpened, Label};
+use auditor_common::body::{Attribution, Body, FlowOpened, Label, Loss};
+use auditor_common::gap::Gap;
 use serde::Deserialize;
 
 use super::peer::Sight;
+use super::wire::{self, Head};
+use crate::destination::{Class, Destination, Knowledge, Seen};
+use crate::report::reason::Moment;
 
-/// A question, as the query of `/v1/records` and `/v1/events` has it.
+/// A question, as the query of `/v1/records` and `/v1/events` has it: the words of a reason's filter, and how much.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Select {
     /// From this `seq` on.
+    #[serde(alias = "from_seq")]
     pub from: Option<u64>,
+    /// To this `seq`.
+    pub to_seq: Option<u64>,
+    /// Before this `seq`, the newest first.
+    pub before: Option<u64>,
     /// Appended at or after this moment, CLOCK_REALTIME nanoseconds.
     pub since_ns: Option<u64>,
+    /// The same, as RFC 3339.
+    pub since: Option<Moment>,
+    /// Appended before the first record of this moment or later, CLOCK_REALTIME nanoseconds.
+    pub to_ns: Option<u64>,
+    /// `event`, `loss`, `run`, `seal`, `policy`, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
     /// The shown module, or any of the chain.
     pub module: Option<String>,
     /// `matched`, `self_reported`, `inferred`, `absent`.
     pub label: Option<String>,
     /// `in` or `out`.
     pub direction: Option<String>,
+    /// The class of the destination, as it is known now.
+    pub class: Option<String>,
+    /// Destinations of a watched vendor.
+    pub vendor: Option<String>,
+    /// Contradicted claims only.
+    pub contradiction: bool,
+    /// Losses of this reason.
+    pub gap: Option<String>,
     /// One instance.
     pub instance: Option<String>,
     /// At most this many records (without it: all there are).
@@ -28,26 +52,73 @@ pub struct Select {
 impl Select {
     /// Why this question makes no sense, if it does not.
     pub fn check(&self) -> Result<(), String> {
-        let known =
-            |value: &Option<String>, words: &[&str]| value.as_deref().is_none_or(|value| words.contains(&value));
-        if !known(&self.label, &["matched", "self_reported", "inferred", "absent"]) {
-            return Err("label is one of matched, self_reported, inferred, absent".into());
-        }
-        if !known(&self.direction, &["in", "out"]) {
-            return Err("direction is one of in, out".into());
+        let classes = Class::ALL.map(Class::word);
+        let gaps = Gap::ALL.map(Gap::word);
+        for (name, value, words) in [
+            ("label", &self.label, &["matched", "self_reported", "inferred", "absent"][..]),
+            ("direction", &self.direction, &["in", "out"]),
+            ("type", &self.kind, &wire::TYPES),
+            ("class", &self.class, &classes),
+            ("gap", &self.gap, &gaps),
+        ] {
+            if value.as_deref().is_some_and(|value| !words.contains(&value)) {
+                return Err(format!("{name} is one of {}", words.join(", ")));
+            }
         }
         Ok(())
     }
 
     /// Whether this record answers the question, and may be seen.
     #[must_use]
-    pub fn admits(&self, sight: &Sight, body: &Body, opened: Option<&FlowOpened>) -> bool {
-        let about = About::of(body, opened);
+    pub fn admits(&self, sight: &Sight, line: &Line<'_>) -> bool {
+        let about = About::of(line.body, line.opened);
+        let asked = |wanted: &Option<String>, is: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(is);
         sight.includes(about.instance)
-            && self.instance.as_deref().is_none_or(|instance| about.instance == Some(instance))
-            && self.module.as_deref().is_none_or(|module| about.attribution.is_some_and(|it| names(it, module)))
-            && self.label.as_deref().is_none_or(|label| about.attribution.is_some_and(|it| word(it.label) == label))
-            && self.direction.as_deref().is_none_or(|way| about.inbound == Some(way == "in"))
+            && self.to_seq.is_none_or(|to| line.head.seq <= to)
+            && asked(&self.instance, &|instance| about.instance == Some(instance))
+            && asked(&self.kind, &|kind| wire::kind(line.body) == kind)
+            && asked(&self.module, &|module| about.attribution.is_some_and(|it| names(it, module)))
+            && asked(&self.label, &|label| about.attribution.is_some_and(|it| word(it.label) == label))
+            && asked(&self.direction, &|way| about.inbound == Some(way == "in"))
+            && asked(&self.class, &|class| line.destination.is_some_and(|it| it.place.class().word() == class))
+            && asked(&self.vendor, &|vendor| {
+                line.destination.and_then(|it| it.vendor).is_some_and(|it| it.name == vendor)
+            })
+            && (!self.contradiction || about.attribution.is_some_and(|it| !it.contradictions.is_empty()))
+            && asked(&self.gap, &|gap| matches!(line.body, Body::Loss(Loss { gap: it, .. }) if wire::gap(*it) == gap))
+    }
+}
+
+/// A record, and what is known beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its head.
+    pub head: &'a Head,
+    /// What it says.
+    pub body: &'a Body,
+    /// The record of the flow that it speaks of.
+    pub opened: Option<&'a FlowOpened>,
+    /// Where that flow goes.
+    pub destination: Option<Destination<'a>>,
+}
+
+impl<'a> Line<'a> {
+    /// Decides where it goes, as far as that is known now. Whose call it is says the call; where it goes says the flow.
+    #[must_use]
+    pub fn of(head: &'a Head, body: &'a Body, opened: Option<&'a FlowOpened>, knowledge: &'a Knowledge) -> Self {
+        let (flow, caller) = match body {
+            Body::FlowOpened(flow) => (Some(flow), None),
+            Body::FlowTraffic(_) => (opened, None),
+            Body::Call(call) => (opened, Some(&call.attribution)),
+            _ => (None, None),
+        };
+        let destination = flow.map(|flow| {
+            let attribution = caller.unwrap_or(&flow.attribution);
+            let module = attribution.module.as_deref();
+            let seen = Seen { inbound: flow.inbound, remote: &flow.remote, names: &[], module, tls: None };
+            knowledge.destination(&flow.instance, &seen)
+        });
+        Self { head, body, opened, destination }
     }
 }
 
@@ -56,7 +127,7 @@ fn names(attribution: &Attribution, module: &str) -> bool {
 }
 
 const fn word(label: Label) -> &'static str {
-    super::wire::label(label)
+    wire::label(label)
 }
 
 /// Whom and what a record is about.
@@ -88,6 +159,7 @@ impl<'a> About<'a> {
             }
             Body::Decision(it) => Self { instance: Some(&it.instance), ..Self::default() },
             Body::Acknowledged(it) => Self { instance: Some(&it.instance), ..Self::default() },
+            Body::Restated(it) => Self { instance: Some(&it.instance), ..Self::default() },
             Body::Unrecorded(it) => Self { instance: Some(&it.instance), ..Self::default() },
             _ => Self::default(),
         }

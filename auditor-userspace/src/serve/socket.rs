@@ -1,15 +1,14 @@
 //! The routes, and the thread that serves them.
 
-use std::convert::Infallible;
 use std::os::unix::net::UnixListener as StdListener;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
 use axum::Router;
-use axum::body::{Body as HttpBody, Bytes};
+use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,24 +16,22 @@ use axum::serve::IncomingStream;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, watch};
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::watch;
 
 use super::books::Shelf;
+use super::crowd::Door;
+use super::export::Exports;
 use super::figures;
 use super::orders::Desk;
 use super::peer::{Instances, Sight};
+use super::proof::Prover;
 use super::refusal::Refusal;
-use super::select::Select;
 use super::status::Status;
-use super::{Records, policy, wire};
+use super::{Records, answer, export, facts, ledger_orders, metrics, policy, proof, sums};
 use crate::attribute::proc::{Proc, Processes as _};
 
 /// A question is not longer than this, bytes.
 const BODY_MAX: usize = 64 << 10;
-/// How many records are read from the store at once.
-const PAGE: usize = 512;
 
 /// What the window shows.
 #[derive(Clone)]
@@ -51,6 +48,10 @@ pub struct Window<R> {
     pub books: Shelf,
     /// Where the recording thread takes orders.
     pub desk: Desk,
+    /// What exports are made of.
+    pub exports: Exports,
+    /// Who proves the ledger.
+    pub prover: Prover,
     /// The user the daemon runs as.
     pub own_uid: u32,
 }
@@ -70,9 +71,9 @@ impl Peer {
     }
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        match stream.io().peer_cred() {
+impl Connected<IncomingStream<'_, Door>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        match stream.io().stream().peer_cred() {
             Ok(cred) => {
                 let pid = cred.pid().and_then(|pid| u32::try_from(pid).ok());
                 let seen = pid.and_then(|pid| Proc::default().seen(pid));
@@ -92,7 +93,7 @@ pub fn serve<R: Records>(listener: StdListener, window: Window<R>) -> std::io::R
             let Ok(listener) = UnixListener::from_std(listener) else { return };
             let service = router(window).into_make_service_with_connect_info::<Peer>();
             // `serve` returns only when accepting fails for good; the recording goes on without a window.
-            drop(axum::serve(listener, service).await);
+            drop(axum::serve(Door::new(listener), service).await);
         });
     })
 }
@@ -103,15 +104,23 @@ fn router<R: Records>(window: Window<R>) -> Router {
         .route("/readyz", get(ready::<R>))
         .route("/v1/version", get(version))
         .route("/v1/status", get(status::<R>))
-        .route("/v1/records", get(records::<R>))
-        .route("/v1/events", get(events::<R>))
+        .route("/v1/records", get(answer::records::<R>))
+        .route("/v1/events", get(answer::events::<R>))
         .route("/v1/checkpoint", get(checkpoint::<R>))
         .route("/v1/report", get(figures::report::<R>))
         .route("/v1/code", get(figures::code::<R>))
+        .route("/v1/rollup", get(sums::rollup::<R>))
+        .route("/v1/verify", get(proof::watch::<R>).post(proof::verify::<R>))
+        .route("/v1/facts", post(facts::claim::<R>).layer(DefaultBodyLimit::max(facts::CLAIMS_BYTES)))
+        .route("/metrics", get(metrics::metrics::<R>))
         .route("/v1/policy", get(policy::show::<R>).post(policy::ask::<R>))
         .route("/v1/policy/decide", post(policy::decide::<R>))
         .route("/v1/catalogue", get(policy::catalogue::<R>))
         .route("/v1/ack", post(policy::acknowledge::<R>))
+        .route("/v1/export", post(export::export::<R>))
+        .route("/v1/ledger/retain", post(ledger_orders::retain::<R>))
+        .route("/v1/ledger/rotate", post(ledger_orders::rotate::<R>))
+        .route("/v1/ledger/answer", post(ledger_orders::answer::<R>))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(window)
 }
@@ -143,6 +152,7 @@ async fn status<R: Records>(
         Sight::Instance(own) => status.instances.retain(|name, _| *name == own),
         Sight::Nothing => return Err(Refusal::not_yours()),
     }
+    status.verified = window.books.read().rollup.history().newest_check().map(Into::into);
     Ok(json(&serde_json::to_value(&status)?))
 }
 
@@ -155,104 +165,6 @@ async fn checkpoint<R: Records>(
     }
     let note = window.records.checkpoint()?.ok_or_else(|| Refusal::absent("nothing is sealed yet"))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response())
-}
-
-/// What there is, and no more.
-async fn records<R: Records>(
-    State(window): State<Window<R>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    query: Result<Query<Select>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    answer(window, peer, query, false)
-}
-
-/// What there is, and what comes.
-async fn events<R: Records>(
-    State(window): State<Window<R>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    query: Result<Query<Select>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    answer(window, peer, query, true)
-}
-
-fn answer<R: Records>(
-    window: Window<R>,
-    peer: Peer,
-    query: Result<Query<Select>, QueryRejection>,
-    follow: bool,
-) -> Result<Response, Refusal> {
-    let Query(select) = query?;
-    select.check().map_err(Refusal::bad)?;
-    let sight = window.sight(peer);
-    if sight == Sight::Nothing {
-        return Err(Refusal::not_yours());
-    }
-    let (sender, receiver) = mpsc::channel::<Bytes>(4);
-    tokio::spawn(async move {
-        // An error ends the answer early; what was sent is whole lines.
-        drop(send(window, sight, select, follow, sender).await);
-    });
-    let stream = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response())
-}
-
-async fn send<R: Records>(
-    mut window: Window<R>,
-    sight: Sight,
-    select: Select,
-    follow: bool,
-    sender: mpsc::Sender<Bytes>,
-) -> anyhow::Result<()> {
-    let mut from = match (select.from, select.since_ns) {
-        (Some(from), _) => from,
-        (None, Some(since_ns)) => window.records.first_since(since_ns)?,
-        (None, None) => 0,
-    };
-    let mut left = select.limit.unwrap_or(u64::MAX);
-    while left > 0 {
-        let page = window.records.range(from, PAGE)?;
-        let Some(&(last, _)) = page.last() else {
-            if !follow {
-                break;
-            }
-            // Waits for more, or for the reader to go away.
-            tokio::select! {
-                changed = window.committed.changed() => changed?,
-                () = sender.closed() => break,
-            }
-            continue;
-        };
-        from = last.seq + 1;
-        let lines = lines(&mut window.records, &sight, &select, &page, &mut left)?;
-        if !lines.is_empty() {
-            sender.send(Bytes::from(lines)).await?;
-        }
-    }
-    Ok(())
-}
-
-fn lines<R: Records>(
-    records: &mut R,
-    sight: &Sight,
-    select: &Select,
-    page: &[(wire::Head, auditor_common::body::Body)],
-    left: &mut u64,
-) -> anyhow::Result<Vec<u8>> {
-    use auditor_common::body::Body;
-    let mut lines = Vec::new();
-    for (head, body) in page {
-        let opened = match body {
-            Body::FlowTraffic(traffic) => records.opened(traffic.flow),
-            Body::Call(call) => call.flow.and_then(|flow| records.opened(flow)),
-            _ => None,
-        };
-        if *left > 0 && select.admits(sight, body, opened.as_ref()) {
-            serde_json::to_writer(&mut lines, &wire::record(head, body, opened.as_ref()))?;
-            lines.push(b'\n');
-            *left -= 1;
-        }
-    }
-    Ok(lines)
 }
 
 impl<R> Window<R> {

@@ -2,16 +2,19 @@
 
 use auditor_common::body::{
     AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label,
-    Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, Sample, Seal, Step,
-    Unrecorded,
+    Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, RunStart, Sample,
+    Seal, Step, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
+use auditor_common::merkle::Hash;
 pub use auditor_common::note::hex;
 use serde_json::{Map, Value, json};
 
+use crate::destination::Destination;
+
 /// The head of a record, as far as people see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Leaf index.
     pub seq: u64,
@@ -25,27 +28,45 @@ pub struct Head {
     pub epoch: u32,
     /// Under a released checkpoint.
     pub sealed: bool,
+    /// Its leaf hash.
+    pub leaf: Hash,
 }
 
-/// A record as one JSON object. `opened` is the record of the flow that this one speaks of, if it does.
+/// A record as one JSON object. `opened` is the record of the flow that this one speaks of, if it does, and
+/// `destination` where that flow goes.
 #[must_use]
-pub fn record(head: &Head, body: &Body, opened: Option<&FlowOpened>) -> Value {
-    let (kind, class, content) = content(body);
+pub fn record(head: &Head, body: &Body, opened: Option<&FlowOpened>, destination: Option<&Destination<'_>>) -> Value {
     let mut object = Map::new();
     object.insert("seq".into(), head.seq.into());
     object.insert("time".into(), time(event_wall_ns(head, body)).into());
-    object.insert("type".into(), kind.into());
-    object.insert("class".into(), class.into());
+    object.insert("type".into(), kind(body).into());
+    object.insert("class".into(), class(body).into());
     object.insert("sealed".into(), head.sealed.into());
     object.insert("run".into(), head.run.into());
     object.insert("epoch".into(), head.epoch.into());
-    if let Value::Object(content) = content {
+    object.insert("leaf".into(), hex(&head.leaf).into());
+    if let Value::Object(content) = content(body) {
         object.extend(content);
     }
     if let Some(opened) = opened {
         object.insert("opened".into(), flow_opened(opened));
     }
+    if let Some(found) = destination {
+        object.insert("destination".into(), where_to(found));
+    }
     Value::Object(object)
+}
+
+/// Where a flow goes, as far as it is known now. It is no part of what is sealed: what explains a flow may become known
+/// later than the flow. Nothing observes names of the other end yet.
+fn where_to(found: &Destination<'_>) -> Value {
+    json!({
+        "name": null,
+        "named_by": null,
+        "class": found.place.class().word(),
+        "vendor": found.vendor.map(|vendor| &vendor.name),
+        "because": found.place.because(),
+    })
 }
 
 /// RFC 3339, UTC, with microseconds.
@@ -69,34 +90,84 @@ pub fn event_wall_ns(head: &Head, body: &Body) -> u64 {
     head.wall_ns.saturating_sub(head.boot_ns.saturating_sub(sample.boot_ns))
 }
 
-fn content(body: &Body) -> (&'static str, &'static str, Value) {
+/// The words of `type`.
+pub const TYPES: [&str; 11] =
+    ["genesis", "event", "seal", "loss", "recover", "run", "rotate", "policy", "prune", "clock", "export"];
+
+/// The word of a record's type.
+#[must_use]
+pub const fn kind(body: &Body) -> &'static str {
+    match body {
+        Body::Genesis { .. } => "genesis",
+        Body::FlowOpened(_) | Body::FlowTraffic(_) | Body::Call(_) | Body::Process(_) => "event",
+        Body::Seal(_) => "seal",
+        Body::Loss(_) | Body::Unrecorded(_) => "loss",
+        Body::Recover(_) => "recover",
+        Body::RunStart(_) | Body::RunStop(_) | Body::Ack(_) | Body::Checked(_) | Body::Egress(_) => "run",
+        Body::Rotate(_) => "rotate",
+        Body::Policy(_) | Body::Decision(_) | Body::Acknowledged(_) | Body::Restated(_) => "policy",
+        Body::Prune(_) => "prune",
+        Body::Clock(_) => "clock",
+        Body::Export(_) => "export",
+    }
+}
+
+/// The word of a record's class.
+#[must_use]
+pub const fn class(body: &Body) -> &'static str {
+    match body {
+        Body::Genesis { .. } => "genesis",
+        Body::FlowOpened(_) => "flow_opened",
+        Body::FlowTraffic(flow) if flow.end.is_some() => "flow_ended",
+        Body::FlowTraffic(_) => "flow_interim",
+        Body::Call(_) => "call",
+        Body::Process(_) => "process",
+        Body::Seal(_) => "seal",
+        Body::Loss(_) => "loss",
+        Body::Unrecorded(_) => "unrecorded",
+        Body::Recover(_) => "recover",
+        Body::RunStart(_) => "run_start",
+        Body::RunStop(_) => "run_stop",
+        Body::Ack(_) => "ack",
+        Body::Checked(_) => "check",
+        Body::Egress(_) => "egress",
+        Body::Rotate(_) => "rotate",
+        Body::Policy(_) => "policy",
+        Body::Decision(_) => "decision",
+        Body::Acknowledged(_) => "acknowledged",
+        Body::Restated(_) => "restated",
+        Body::Prune(_) => "prune",
+        Body::Clock(_) => "clock",
+        Body::Export(_) => "export",
+    }
+}
+
+fn content(body: &Body) -> Value {
     match body {
         Body::Genesis { version, root, log } => {
-            ("genesis", "genesis", json!({"version": version, "root_key": hex(root), "log_key": hex(log)}))
+            json!({"version": version, "root_key": hex(root), "log_key": hex(log)})
         }
-        Body::FlowOpened(flow) => ("event", "flow_opened", flow_opened(flow)),
-        Body::FlowTraffic(flow) if flow.end.is_some() => ("event", "flow_ended", flow_traffic(flow)),
-        Body::FlowTraffic(flow) => ("event", "flow_interim", flow_traffic(flow)),
-        Body::Call(it) => ("event", "call", call(it)),
-        Body::Process(it) => ("event", "process", process_record(it)),
-        Body::Seal(it) => ("seal", "seal", seal(it)),
-        Body::Loss(it) => ("loss", "loss", loss(it)),
-        Body::Unrecorded(it) => ("loss", "unrecorded", unrecorded(it)),
-        Body::Recover(it) => ("recover", "recover", recover(it)),
-        Body::RunStart(it) => ("run", "run_start", run_start(it)),
-        Body::RunStop(it) => ("run", "run_stop", json!({"reason": it.reason})),
-        Body::Ack(it) => ("run", "ack", json!({"record": it.record, "actor": it.actor, "note": it.note})),
-        Body::Checked(it) => ("run", "check", json!({"size": it.size, "exit": it.exit, "summary": it.summary})),
-        Body::Egress(it) => ("run", "egress", egress(it)),
-        Body::Rotate(it) => ("rotate", "rotate", json!({"epoch": it.epoch, "key": hex(&it.key), "reason": it.reason})),
-        Body::Policy(it) => ("policy", "policy", policy(it)),
-        Body::Decision(it) => ("policy", "decision", decision(it)),
-        Body::Acknowledged(it) => ("policy", "acknowledged", acknowledged(it)),
-        Body::Prune(it) => ("prune", "prune", prune(it)),
-        Body::Clock(it) => {
-            ("clock", "clock", json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}))
-        }
-        Body::Export(it) => ("export", "export", export(it)),
+        Body::FlowOpened(flow) => flow_opened(flow),
+        Body::FlowTraffic(flow) => flow_traffic(flow),
+        Body::Call(it) => call(it),
+        Body::Process(it) => process_record(it),
+        Body::Seal(it) => seal(it),
+        Body::Loss(it) => loss(it),
+        Body::Unrecorded(it) => unrecorded(it),
+        Body::Recover(it) => recover(it),
+        Body::RunStart(it) => run_start(it),
+        Body::RunStop(it) => json!({"reason": it.reason}),
+        Body::Ack(it) => json!({"record": it.record, "actor": it.actor, "note": it.note}),
+        Body::Checked(it) => json!({"size": it.size, "exit": it.exit, "summary": it.summary}),
+        Body::Egress(it) => egress(it),
+        Body::Rotate(it) => json!({"epoch": it.epoch, "key": hex(&it.key), "reason": it.reason}),
+        Body::Policy(it) => policy(it),
+        Body::Decision(it) => decision(it),
+        Body::Acknowledged(it) => acknowledged(it),
+        Body::Restated(it) => restated(it),
+        Body::Prune(it) => prune(it),
+        Body::Clock(it) => json!({"before": time(it.before_wall_ns), "after": time(it.after_wall_ns)}),
+        Body::Export(it) => export(it),
     }
 }
 
@@ -131,6 +202,14 @@ pub fn acknowledged(it: &AckRecord) -> Value {
         "before_seq": it.before_seq,
         "actor": actor(it.actor),
     })
+}
+
+/// A record that is said again: as that record is written.
+fn restated(it: &Restated) -> Value {
+    let said = it
+        .body()
+        .map_or(Value::Null, |body| json!({"type": kind(&body), "class": class(&body), "content": content(&body)}));
+    json!({"record": it.record, "first": time(it.wall_ns), "instance": it.instance, "said": said})
 }
 
 fn actor(actor: Actor) -> Value {

@@ -2,23 +2,43 @@
 //! here, which can lose its power.
 
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
 use std::ops::Bound;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
-/// What a store writes to. Returned writes may be lost until the next sync; synced ones may not.
+/// What a store writes to: every change of the state folder goes through here, except for the reserve, which holds
+/// nothing. Returned writes to a segment may be lost until its next sync, and names until their folder's; the rest is
+/// durable when it returns.
 pub trait Disk: Debug + Send + Sync {
     /// Opens a segment file for writing, and makes it if it must be new.
     fn segment(&self, path: &Path, new: bool) -> io::Result<Box<dyn StorageBackend>>;
 
-    /// Writes a slot of the head file, and makes it durable.
-    fn head(&self, file: &File, slot: &[u8], at: u64) -> io::Result<()>;
+    /// Writes to a file that is there, durably: `path` is its name, for whoever watches.
+    fn write(&self, file: &File, path: &Path, content: &[u8], at: u64) -> io::Result<()>;
+
+    /// Makes a file that is not there yet, with durable content. Its name is durable when its folder is.
+    fn create(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
+
+    /// Gives a file another name, in place of the file that has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a folder that only its owner may enter, with its parents; one that is there is no error.
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder and all that is in it.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
 }
 
 /// The real disk.
@@ -33,12 +53,43 @@ impl Disk for Files {
         Ok(Box::new(backend))
     }
 
-    fn head(&self, file: &File, slot: &[u8], at: u64) -> io::Result<()> {
-        file.write_all_at(slot, at).and_then(|()| file.sync_data())
+    fn write(&self, file: &File, _: &Path, content: &[u8], at: u64) -> io::Result<()> {
+        file.write_all_at(content, at).and_then(|()| file.sync_data())
+    }
+
+    fn create(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(content).and_then(|()| file.sync_all())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        File::open(path).and_then(|folder| folder.sync_all())
     }
 }
 
 const PAGE: usize = 4096;
+
+/// The length that redb is to see. It refuses a file that ends within a page, which a power cut can leave behind where the
+/// file was about to grow: no commit refers to such a page.
+pub(super) fn whole_pages(len: u64) -> u64 {
+    len.next_multiple_of(PAGE as u64)
+}
 
 /// redb's backend with one thing added: the first page, which says where the newest commit is, is handed on last, just
 /// before each sync. A reader that finds a commit in the file so finds all of its pages there as well.

@@ -1,22 +1,24 @@
 //! Epochs: each key signs for an hour, names the next, and is erased. Before it signs for the last time, what the disk has
 //! of its epoch is read again and hashed again: a bit that flipped on the way there is found while it can be named.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
 use auditor_common::body::{Body, Rotate};
 use auditor_common::epoch::EpochNote;
 use auditor_common::merkle::Hash;
 use auditor_common::record::Row;
-use redb::ReadableDatabase as _;
+use redb::ReadTransaction;
 
+use super::disk::Disk;
 use super::schema::{ROWS, segment_path};
-use super::snapshot::Snapshot;
-use super::{Store, StoreError, read, retain, segment};
+use super::snapshot::{Torn, in_one_state};
+use super::{Store, StoreError, retain, segment};
 use crate::chain::{Chain, Now};
 use crate::key::{self, KeyPaths, Keys, Signer};
 
-/// How many rows are read again after each seal, so that few are left at the end of the epoch.
-const RECHECK_ROWS: u64 = 32_768;
+/// How many rows are read again at once, so that few are left at the end of the epoch.
+const RECHECK_ROWS: u64 = 65_536;
 const CACHE: usize = 1 << 20;
 
 /// The epoch that begins after the seal.
@@ -44,12 +46,12 @@ impl Store {
     /// Makes the next epoch's key, durably, and appends the ROTATE that names it. A key whose note never became durable is
     /// erased at the next start.
     pub(super) fn next_epoch(&mut self, reason: &str, now: Now) -> Result<NextEpoch, StoreError> {
-        self.recheck.run(&self.shared.folder, self.durable, u64::MAX)?;
+        self.recheck.run(&self.shared.folder, self.durable)?;
         let number = self.keys.number + 1;
         let path = KeyPaths::new(&self.state).epoch(self.keys.origin.incarnation(), number);
-        key::erase(&path)?;
+        key::erase(&*self.disk, &path)?;
         let key = Signer::generate(&self.keys.origin.epoch_name(number))?;
-        key.save(&path)?;
+        key.save(&*self.disk, &path)?;
         let rotate = Rotate { epoch: number, key: *key.verifier().public(), reason: reason.to_owned() };
         self.append(&Body::Rotate(rotate), now)?;
         Ok(NextEpoch { number, key })
@@ -59,8 +61,8 @@ impl Store {
     pub(super) fn begin_epoch(&mut self, next: NextEpoch, note: &str, now: Now) -> Result<(), StoreError> {
         let paths = KeyPaths::new(&self.state);
         let incarnation = self.keys.origin.incarnation();
-        keep_note(&paths.epochs(incarnation), note)?;
-        key::erase(&paths.epoch(incarnation, self.keys.number))?;
+        keep_note(&*self.disk, &paths.epochs(incarnation), note)?;
+        key::erase(&*self.disk, &paths.epoch(incarnation, self.keys.number))?;
         self.keys.epoch = next.key;
         self.keys.number = next.number;
         self.chain.begin_epoch(next.number);
@@ -68,17 +70,69 @@ impl Store {
         Ok(())
     }
 
-    /// Reads some of what was sealed again.
+    /// Has some of what was sealed read again.
     pub(super) fn recheck_some(&mut self) -> Result<(), StoreError> {
-        self.recheck.run(&self.shared.folder, self.durable, RECHECK_ROWS)
+        self.recheck.run_aside(&self.shared.folder, self.durable)
     }
 }
 
 /// Adds a note to the file of notes, which is there whole at every moment.
-pub(super) fn keep_note(path: &Path, note: &str) -> Result<(), StoreError> {
+pub(super) fn keep_note(disk: &dyn Disk, path: &Path, note: &str) -> Result<(), StoreError> {
     let mut notes = key::read_small(path, 64 << 20)?;
     notes.extend_from_slice(note.as_bytes());
-    Ok(key::publish(path, &notes)?)
+    Ok(key::publish(disk, path, &notes)?)
+}
+
+/// The second reading: some of it on a thread of its own, so that the writer goes on meanwhile, and the rest of it where
+/// the writer waits for it.
+#[derive(Debug)]
+pub(super) struct SecondReading {
+    done: Recheck,
+    aside: Option<JoinHandle<Result<Recheck, StoreError>>>,
+}
+
+impl SecondReading {
+    pub(super) fn new(done: Recheck) -> Self {
+        Self { done, aside: None }
+    }
+
+    /// Waits for the thread. Called before files are removed that it may be reading.
+    pub(super) fn wait(&mut self) -> Result<(), StoreError> {
+        let Some(aside) = self.aside.take() else { return Ok(()) };
+        // A thread that panicked has read nothing: it is read by the writer.
+        if let Ok(outcome) = aside.join() {
+            self.done = outcome?;
+        }
+        Ok(())
+    }
+
+    /// Reads all rows below `until`.
+    fn run(&mut self, folder: &Path, until: u64) -> Result<(), StoreError> {
+        self.wait()?;
+        self.done.run(folder, until, u64::MAX)
+    }
+
+    /// Reads some rows below `until`, if the thread is not busy with those of the last time.
+    fn run_aside(&mut self, folder: &Path, until: u64) -> Result<(), StoreError> {
+        if self.aside.as_ref().is_some_and(|aside| !aside.is_finished()) {
+            return Ok(());
+        }
+        self.wait()?;
+        let (aside, mut recheck) = (folder.to_owned(), self.done);
+        let read = move || recheck.run(&aside, until, RECHECK_ROWS).map(|()| recheck);
+        match thread::Builder::new().name("read again".to_owned()).spawn(read) {
+            Ok(aside) => self.aside = Some(aside),
+            // Without a thread it takes the writer's time.
+            Err(_) => self.done.run(folder, until, RECHECK_ROWS)?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for SecondReading {
+    fn drop(&mut self) {
+        let _ = self.wait();
+    }
 }
 
 fn missing(folder: &Path, seq: u64) -> StoreError {
@@ -105,8 +159,15 @@ impl Recheck {
         }
         let mut recheck = Self::new(next, genesis);
         if !recheck.skip_removed(folder)? {
-            let before = read::Reader::on_files(folder).get(next - 1)?;
-            recheck.prev = before.map(|record| record.leaf).ok_or_else(|| missing(folder, next - 1))?;
+            let before = next.saturating_sub(1);
+            let (path, torn, _) = place(folder, before)?;
+            recheck.prev = in_one_state(&path, CACHE, torn, |txn| {
+                let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(&path, error))?;
+                let row = table.get(before).map_err(|error| StoreError::of_redb(&path, error))?;
+                let row = row.as_ref().and_then(|row| Row::parse(row.value()).ok().map(|row| row.leaf()));
+                row.ok_or_else(|| missing(folder, before))
+            })?
+            .0;
         }
         Ok(recheck)
     }
@@ -117,7 +178,7 @@ impl Recheck {
         if self.next > first {
             return Ok(false);
         }
-        let start = retain::start(&segment_path(folder, first))?;
+        let start = retain::start(&segment_path(folder, first), Torn::No)?;
         (self.next, self.prev) = (first, start.prev);
         Ok(true)
     }
@@ -127,12 +188,9 @@ impl Recheck {
         self.skip_removed(folder)?;
         let until = until.min(self.next.saturating_add(limit));
         while self.next < until {
-            let firsts = segment::list(folder)?;
-            let at = firsts.partition_point(|first| *first <= self.next).saturating_sub(1);
-            let first = *firsts.get(at).ok_or_else(|| missing(folder, self.next))?;
-            let end = firsts.get(at + 1).map_or(until, |next| (*next).min(until));
-            let path = segment_path(folder, first);
-            read::unharmed(&path, || self.run_in(&path, end))?;
+            let (path, torn, end) = place(folder, self.next)?;
+            let end = end.min(until);
+            *self = in_one_state(&path, CACHE, torn, |txn| self.after_rows(txn, &path, end))?.0;
             if self.next < end {
                 return Err(missing(folder, self.next));
             }
@@ -140,10 +198,8 @@ impl Recheck {
         Ok(())
     }
 
-    fn run_in(&mut self, path: &Path, until: u64) -> Result<(), StoreError> {
+    fn after_rows(mut self, txn: &ReadTransaction, path: &Path, until: u64) -> Result<Self, StoreError> {
         let redb = |error: redb::Error| StoreError::of_redb(path, error);
-        let db = Snapshot::take(path)?.open(CACHE)?;
-        let txn = db.begin_read().map_err(|error| redb(error.into()))?;
         let table = txn.open_table(ROWS).map_err(|error| redb(error.into()))?;
         for row in table.range(self.next..until).map_err(|error| redb(error.into()))? {
             let (key, bytes) = row.map_err(|error| redb(error.into()))?;
@@ -158,6 +214,16 @@ impl Recheck {
             self.prev = row.leaf();
             self.next += 1;
         }
-        Ok(())
+        Ok(self)
     }
+}
+
+/// The segment that a record is in, and where the next one begins. The newest one is written by this process; what closed
+/// the others may have been cut short.
+fn place(folder: &Path, seq: u64) -> Result<(PathBuf, Torn, u64), StoreError> {
+    let firsts = segment::list(folder)?;
+    let after = firsts.partition_point(|first| *first <= seq);
+    let first = after.checked_sub(1).map(|at| firsts[at]).ok_or_else(|| missing(folder, seq))?;
+    let torn = if after == firsts.len() { Torn::No } else { Torn::Maybe };
+    Ok((segment_path(folder, first), torn, firsts.get(after).copied().unwrap_or(u64::MAX)))
 }

@@ -34,6 +34,8 @@ impl Store {
     ) -> Result<Announced, StoreError> {
         let now = now.into();
         export.id = random()?;
+        // Records that waited for their commit when it was asked for are before this one: the end is the SEAL after it.
+        export.last = export.last.min(self.chain.size() + 1);
         let record = self.append(&Body::Export(export.clone()), now)?;
         let checkpoint = self.seal_and(&input, now, None)?;
         let announced = Announced { export, record, checkpoint, min_index: self.min_index() };

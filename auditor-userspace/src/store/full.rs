@@ -8,6 +8,7 @@ use auditor_common::record::{EntryType, Row};
 
 use super::{SealInput, Store, StoreError, open, reserve, seal};
 use crate::chain::Now;
+use crate::key::{KeyPaths, Signer};
 
 impl Store {
     /// Gives the reserve back to the disk, and uses the room to say that it was full.
@@ -55,12 +56,20 @@ impl Store {
         active.db = None;
         let log_tag = self.keys.origin.tag(&self.keys.root);
         let end = open::load_end(&*self.disk, &shared.folder, active.first, &self.keys.origin, log_tag)?;
+        let notes = open::all_epochs(&self.state, self.keys.origin.incarnation(), &end.db)?;
         active.db = Some(end.db);
         drop(active);
-        let (run, epoch, last) = (self.chain.run(), self.chain.epoch(), self.chain.last());
+        let (run, last) = (self.chain.run(), self.chain.last());
         self.chain = end.chain;
         self.chain.resume_run(run, last);
-        self.chain.begin_epoch(epoch);
+        // The commit that failed may have been the end of an epoch, and may be there all the same.
+        let incarnation = self.keys.origin.incarnation();
+        let number = open::current(&notes, self.chain.size()).map_or(self.keys.number, |note| note.epoch.epoch);
+        if number != self.keys.number {
+            self.keys.epoch = Signer::load(&KeyPaths::new(&self.state).epoch(incarnation, number))?;
+            self.keys.number = number;
+        }
+        self.chain.begin_epoch(self.keys.number);
         self.checkpoint = end.checkpoint;
         self.durable = self.chain.size();
         self.take_pending_up();

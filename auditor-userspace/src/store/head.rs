@@ -66,10 +66,14 @@ fn parse_slot(slot: &[u8]) -> Option<(u64, SignedCheckpoint)> {
 /// Reads the bytes of a head file.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> HeadState {
-    newest(bytes).map_or_else(
-        || if bytes.iter().all(|byte| *byte == 0) { HeadState::Empty } else { HeadState::Damaged },
-        |(_, checkpoint)| HeadState::Newest(Box::new(checkpoint)),
-    )
+    if let Some((_, checkpoint)) = newest(bytes) {
+        return HeadState::Newest(Box::new(checkpoint));
+    }
+    // Once two checkpoints were released both slots hold something: beside an empty one, a torn slot is the first that
+    // ever was written, and nobody was told of it.
+    let is_empty = |slot: &[u8]| slot.iter().all(|byte| *byte == 0);
+    let never_written = bytes.is_empty() || (bytes.len() == 2 * SLOT_LEN && bytes.chunks(SLOT_LEN).any(is_empty));
+    if never_written || is_empty(bytes) { HeadState::Empty } else { HeadState::Damaged }
 }
 
 fn newest(bytes: &[u8]) -> Option<(u64, SignedCheckpoint)> {
@@ -99,7 +103,7 @@ pub(super) struct Head {
 
 impl Head {
     /// Opens and locks the head file, and makes it if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
         let io = |doing| move |source| StoreError::Io { doing, path: path.to_owned(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -112,7 +116,8 @@ impl Head {
         let len = file.metadata().map_err(io("read"))?.len();
         if len == 0 {
             // Written and not only lengthened: a full disk must not stop the last checkpoint.
-            file.write_all_at(&[0; 2 * SLOT_LEN], 0).and_then(|()| file.sync_all()).map_err(io("write"))?;
+            disk.write(&file, path, &[0; 2 * SLOT_LEN], 0).map_err(io("write"))?;
+            disk.sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(io("sync the folder of"))?;
         }
         let mut bytes = vec![0; len.min(4 * SLOT_LEN as u64) as usize];
         file.read_exact_at(&mut bytes, 0).map_err(io("read"))?;
@@ -136,7 +141,7 @@ impl Head {
         let slot = slot_bytes(self.count + 1, note.as_bytes())
             .ok_or_else(|| io(io::Error::other("the checkpoint does not fit into a slot")))?;
         let at = (self.count + 1) % 2 * SLOT_LEN as u64;
-        disk.head(&self.file, &slot, at).map_err(io)?;
+        disk.write(&self.file, &self.path, &slot, at).map_err(io)?;
         self.count += 1;
         self.state = HeadState::Newest(Box::new(checkpoint.clone()));
         Ok(())

@@ -11,6 +11,7 @@
 //!
 //! Records after the newest checkpoint are sealed before anything else is written.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
@@ -26,10 +27,11 @@ use auditor_common::stream::CONTROL;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::disk::Disk;
-use super::epoch::{Recheck, keep_note};
+use super::epoch::{Recheck, SecondReading, keep_note};
 use super::head::{Head, HeadState};
 use super::read::{Active, Shared, newest_checkpoint};
 use super::schema::{CHECKPOINTS, EPOCHS, ROWS, STREAMS, ledger_folder, segment_path};
+use super::snapshot::{Torn, in_one_state};
 use super::stream::Streams;
 use super::{CheckpointInfo, Limits, OpenOptions, Opened, PreviousRun, SealInput, Store, StoreError, reserve, segment};
 use crate::chain::{Chain, Edge, Now};
@@ -50,17 +52,18 @@ pub(super) struct End {
 impl Store {
     /// Opens the state folder, and makes what is not there. See the head of this file for what is gone through.
     pub fn open(state: &Path, options: &OpenOptions) -> Result<(Self, Opened), StoreError> {
-        key::create_folder(state)?;
-        let mut head = Head::open(&state.join("head"))?;
+        let disk = &*options.disk;
+        key::create_folder(disk, state)?;
+        let mut head = Head::open(disk, &state.join("head"))?;
         let reserve = state.join("reserve");
         reserve::hold(&reserve, options.limits.reserve_bytes)?;
         let created = !KeyPaths::new(state).node().exists();
         if created {
-            key::init(state, &options.node, None, options.now.wall_ns)?;
+            key::init(disk, state, &options.node, None, options.now.wall_ns)?;
         }
         let node = Node::load(state)?;
-        let incarnation = newest_ledger(state, &node, &head)?;
-        let (ledger, recovered) = match take_up(&*options.disk, state, &node, incarnation, head.state()) {
+        let incarnation = newest_ledger(disk, state, &node, &head)?;
+        let (ledger, recovered) = match take_up(disk, state, &node, incarnation, head.state()) {
             Ok(Some(ledger)) => (ledger, None),
             Ok(None) => (begin(state, &node, incarnation, None, options, &mut head)?, None),
             Err(TakeUp::Refused(error)) => return Err(error),
@@ -72,7 +75,7 @@ impl Store {
         let Ledger { keys, mut end, streams, recheck } = ledger;
         if let (Some(checkpoint), false) = (&end.checkpoint, matches_head(&end, head.state())) {
             // The crash was between commit and head file.
-            head.write(&*options.disk, checkpoint)?;
+            head.write(disk, checkpoint)?;
         }
         // A ledger that has just begun is in its first run already.
         if let Some(last) = end.last {
@@ -85,7 +88,9 @@ impl Store {
             // Whatever the run before left unsealed is sealed, and with it its key has signed for the last time.
             store.rotate(options.seal(), options.now, "start")?;
         }
-        store.set_policy(&options.policy, options.now)?;
+        if store.policy_in_force.is_none() {
+            store.set_policy(&options.policy, options.now)?;
+        }
         let checkpoint = store.checkpoint.clone().map(|signed| CheckpointInfo::of(&signed));
         let root = node.root;
         let opened = Opened { created, root, origin: store.keys.origin.clone(), run, previous, recovered, checkpoint };
@@ -117,7 +122,7 @@ impl Store {
             head,
             keys,
             epoch_boot_ns: options.now.boot_ns,
-            recheck,
+            recheck: SecondReading::new(recheck),
             chain: end.chain,
             streams,
             policy_in_force: end.policy,
@@ -130,6 +135,7 @@ impl Store {
             pins: super::append::Pins::default(),
             salts: super::Salts::default(),
             announced: Vec::new(),
+            measured: BTreeMap::new(),
             stopped: false,
         }
     }
@@ -174,7 +180,7 @@ struct Ledger {
 
 /// The newest ledger that has a checkpoint. Folders of ledgers that never came to have one are cleared: the crash was
 /// before their first seal, and nobody was told of what they hold.
-fn newest_ledger(state: &Path, node: &Node, head: &Head) -> Result<u32, StoreError> {
+fn newest_ledger(disk: &dyn Disk, state: &Path, node: &Node, head: &Head) -> Result<u32, StoreError> {
     let io = |source| StoreError::Io { doing: "list", path: state.to_owned(), source };
     let mut newest = 1;
     for entry in fs::read_dir(state).map_err(io)? {
@@ -192,9 +198,9 @@ fn newest_ledger(state: &Path, node: &Node, head: &Head) -> Result<u32, StoreErr
         let folder = ledger_folder(state, newest);
         let cleared = |source| StoreError::Io { doing: "clear", path: folder.clone(), source };
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(cleared)?;
+            disk.remove_folder(&folder).map_err(cleared)?;
         }
-        key::erase(&KeyPaths::new(state).epoch(newest, 0))?;
+        key::erase(disk, &KeyPaths::new(state).epoch(newest, 0))?;
         newest -= 1;
     }
     Ok(newest.max(released))
@@ -270,7 +276,7 @@ fn take_up(
     };
     let streams = load_streams(&end.db, &segment_path(&folder, first))?;
     let mut end = end;
-    let keys = load_keys(state, node, &origin, log, &notes, &mut end.chain)?;
+    let keys = load_keys(disk, state, node, &origin, log, &notes, &mut end.chain)?;
     Ok(Some(Ledger { keys, end, streams, recheck }))
 }
 
@@ -333,8 +339,7 @@ fn root_at(folder: &Path, end: &End, size: u64) -> Option<merkle::Hash> {
     }
     let firsts = segment::list(folder).ok()?;
     let first = firsts.iter().rev().find(|first| **first < size)?;
-    let db = super::snapshot::Snapshot::take(&segment_path(folder, *first)).ok()?.open(1 << 20).ok()?;
-    find(&db.begin_read().ok()?)
+    in_one_state(&segment_path(folder, *first), 1 << 20, Torn::Maybe, |txn| Ok(find(txn))).ok()?.0
 }
 
 fn recover_body(origin: &Origin, found: Option<(u64, merkle::Hash)>, head: &HeadState, cause: String) -> Recover {
@@ -397,7 +402,7 @@ pub(super) fn load_end(
             return Err(corrupt(format!("record {} does not follow in its stream", seq.value())));
         }
     }
-    let (last, previous) = how_it_ended(&table, &path)?;
+    let (last, previous) = how_it_ended(&txn, folder, first)?;
     if let Some(entry) = last {
         chain.begin_epoch(entry.epoch);
     }
@@ -414,16 +419,43 @@ pub(super) fn load_end(
 fn checkpoint_before(folder: &Path, first: u64) -> Result<Option<SignedCheckpoint>, StoreError> {
     let Some(before) = segment::list(folder)?.into_iter().rev().find(|other| *other < first) else { return Ok(None) };
     let path = segment_path(folder, before);
-    let db = super::snapshot::Snapshot::take(&path)?.open(1 << 20)?;
-    newest_checkpoint(&db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?, &path)
+    in_one_state(&path, 1 << 20, Torn::Maybe, |txn| newest_checkpoint(txn, &path)).map(|(checkpoint, _)| checkpoint)
 }
 
-/// The last entry, and how the last run ended: the newest record that is no SEAL says it.
+/// The last entry, and how the last run ended: the newest record that is no SEAL says it. A segment that has just begun
+/// may have neither: then they are in the one before.
 fn how_it_ended(
-    table: &redb::ReadOnlyTable<u64, &[u8]>,
-    path: &Path,
+    txn: &redb::ReadTransaction,
+    folder: &Path,
+    first: u64,
 ) -> Result<(Option<Entry>, PreviousRun), StoreError> {
     let mut last = None;
+    let mut previous = ending(txn, &segment_path(folder, first), &mut last)?;
+    for before in segment::list(folder)?.into_iter().rev().filter(|before| *before < first) {
+        if previous.is_some() {
+            break;
+        }
+        let path = segment_path(folder, before);
+        // What is in both is the same in both.
+        let (found, _) = in_one_state(&path, 1 << 20, Torn::Maybe, |txn| {
+            let mut last = last;
+            ending(txn, &path, &mut last).map(|previous| (last, previous))
+        })?;
+        (last, previous) = found;
+    }
+    // Nothing but seals is left: the run was going on.
+    let interrupted = || last.map(|entry| PreviousRun::Interrupted { last_wall_ns: entry.wall_ns });
+    let previous = previous.or_else(interrupted).unwrap_or(PreviousRun::None);
+    Ok((last, previous))
+}
+
+/// How the last run ended, if this segment says it; and the last entry, if it is not known yet.
+fn ending(
+    txn: &redb::ReadTransaction,
+    path: &Path,
+    last: &mut Option<Entry>,
+) -> Result<Option<PreviousRun>, StoreError> {
+    let table = txn.open_table(ROWS).map_err(|error| StoreError::of_redb(path, error))?;
     for row in table.iter().map_err(|error| StoreError::of_redb(path, error))?.rev() {
         let (_, bytes) = row.map_err(|error| StoreError::of_redb(path, error))?;
         let Ok(Row { entry, .. }) = Row::parse(bytes.value()) else { continue };
@@ -431,24 +463,24 @@ fn how_it_ended(
         match (entry.kind, entry.class) {
             (EntryType::Seal | EntryType::Policy | EntryType::Clock | EntryType::Rotate, _) => {}
             (EntryType::Run, class::RUN_STOP) => {
-                return Ok((last, PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
+                return Ok(Some(PreviousRun::Stopped { last_wall_ns: entry.wall_ns }));
             }
-            (EntryType::Genesis | EntryType::Recover, _) => return Ok((last, PreviousRun::None)),
-            _ => return Ok((last, PreviousRun::Interrupted { last_wall_ns: newest.wall_ns })),
+            (EntryType::Genesis | EntryType::Recover, _) => return Ok(Some(PreviousRun::None)),
+            _ => return Ok(Some(PreviousRun::Interrupted { last_wall_ns: newest.wall_ns })),
         }
     }
-    // A segment that holds nothing but seals: the run was going on when it began.
-    Ok((last, last.map_or(PreviousRun::None, |entry| PreviousRun::Interrupted { last_wall_ns: entry.wall_ns })))
+    Ok(None)
 }
 
 /// The newest epoch that has begun at this size.
-fn current(notes: &[SignedEpoch], size: u64) -> Option<&SignedEpoch> {
+pub(super) fn current(notes: &[SignedEpoch], size: u64) -> Option<&SignedEpoch> {
     notes.iter().filter(|note| note.epoch.start <= size).max_by_key(|note| note.epoch.epoch)
 }
 
 /// The keys to go on with. Where a crash came between a seal and what follows it, that is done now: the newest note is
 /// kept, and keys that sign no more, or whose note never became durable, are erased.
 fn load_keys(
+    disk: &dyn Disk,
     state: &Path,
     node: &Node,
     origin: &Origin,
@@ -469,18 +501,18 @@ fn load_keys(
     }
     let kept = key::read_epochs(state, incarnation)?;
     for note in notes.iter().filter(|note| !kept.contains(note)) {
-        keep_note(&paths.epochs(incarnation), &note.to_string())?;
+        keep_note(disk, &paths.epochs(incarnation), &note.to_string())?;
     }
     for other in epoch_keys(state, incarnation)?.into_iter().filter(|other| *other != number) {
-        key::erase(&paths.epoch(incarnation, other))?;
+        key::erase(disk, &paths.epoch(incarnation, other))?;
     }
-    erase_before(state, incarnation)?;
+    erase_before(disk, state, incarnation)?;
     chain.begin_epoch(number);
     Ok(Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number })
 }
 
 /// The epoch notes beside the segments and in the newest one.
-fn all_epochs(state: &Path, incarnation: u32, db: &Database) -> Result<Vec<SignedEpoch>, StoreError> {
+pub(super) fn all_epochs(state: &Path, incarnation: u32, db: &Database) -> Result<Vec<SignedEpoch>, StoreError> {
     let mut notes = key::read_epochs(state, incarnation)?;
     let txn = db.begin_read().map_err(|error| StoreError::of_redb(state, error))?;
     let Ok(table) = txn.open_table(EPOCHS) else { return Ok(notes) };
@@ -502,11 +534,12 @@ fn begin(
     options: &OpenOptions,
     head: &mut Head,
 ) -> Result<Ledger, StoreError> {
+    let disk = &*options.disk;
     let origin = node.origin(incarnation)?;
     let log = node.log_for(&origin)?;
     let folder = ledger_folder(state, incarnation);
     if recover.is_some() {
-        begin_keys(state, node, &origin, &log, options.now)?;
+        begin_keys(disk, state, node, &origin, &log, options.now)?;
     }
     let key = Signer::load(&KeyPaths::new(state).epoch(incarnation, 0))?;
     let log_tag = origin.tag(node.root.public());
@@ -530,7 +563,7 @@ fn begin(
     let keys = Keys { origin: origin.clone(), root: *node.root.public(), log, epoch: key, number: 0 };
     let checkpoint = super::seal::sign(&keys, &chain);
     let start = Edge::genesis(&log_tag);
-    let db = segment::create(&*options.disk, &folder, &origin, &start, |db, path| {
+    let db = segment::create(disk, &folder, &origin, &start, |db, path| {
         let batch = super::append::Batch {
             links: &links,
             checkpoint: Some(&checkpoint),
@@ -540,8 +573,8 @@ fn begin(
         };
         super::append::write(db, path, &batch)
     })?;
-    head.write(&*options.disk, &checkpoint)?;
-    erase_before(state, incarnation)?;
+    head.write(disk, &checkpoint)?;
+    erase_before(disk, state, incarnation)?;
     let end = End {
         db,
         first: 0,
@@ -556,13 +589,20 @@ fn begin(
 }
 
 /// The key of epoch 0 of a later ledger: its note is signed by the newest epoch key that has survived, and by the log's.
-fn begin_keys(state: &Path, node: &Node, origin: &Origin, log: &Signer, now: Now) -> Result<(), StoreError> {
+fn begin_keys(
+    disk: &dyn Disk,
+    state: &Path,
+    node: &Node,
+    origin: &Origin,
+    log: &Signer,
+    now: Now,
+) -> Result<(), StoreError> {
     let paths = KeyPaths::new(state);
     let before = newest_epoch_key(state, node, origin.incarnation() - 1)?;
-    key::create_folder(&ledger_folder(state, origin.incarnation()))?;
-    key::erase(&paths.epoch(origin.incarnation(), 0))?;
+    key::create_folder(disk, &ledger_folder(state, origin.incarnation()))?;
+    key::erase(disk, &paths.epoch(origin.incarnation(), 0))?;
     let key = Signer::generate(&origin.epoch_name(0))?;
-    key.save(&paths.epoch(origin.incarnation(), 0))?;
+    key.save(disk, &paths.epoch(origin.incarnation(), 0))?;
     let note = EpochNote {
         origin: origin.clone(),
         epoch: 0,
@@ -571,15 +611,15 @@ fn begin_keys(state: &Path, node: &Node, origin: &Origin, log: &Signer, now: Now
         key: key.verifier().clone(),
         not_before: now.wall_ns / 1_000_000_000,
     };
-    key::publish(&paths.epochs(origin.incarnation()), key::sign_epoch(&note, &before, log).as_bytes())?;
+    key::publish(disk, &paths.epochs(origin.incarnation()), key::sign_epoch(&note, &before, log).as_bytes())?;
     Ok(())
 }
 
 /// Erases the keys of earlier ledgers: the newest of them has signed this one's first epoch, and signs no more.
-fn erase_before(state: &Path, incarnation: u32) -> Result<(), StoreError> {
+fn erase_before(disk: &dyn Disk, state: &Path, incarnation: u32) -> Result<(), StoreError> {
     for earlier in 1..incarnation {
         for epoch in epoch_keys(state, earlier)? {
-            key::erase(&KeyPaths::new(state).epoch(earlier, epoch))?;
+            key::erase(disk, &KeyPaths::new(state).epoch(earlier, epoch))?;
         }
     }
     Ok(())

@@ -1,9 +1,7 @@
 //! Reading records: for the thread that answers questions, beside the one that writes; and for other processes, from
 //! the files.
 
-use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -14,14 +12,12 @@ use auditor_common::record::{ENTRY_LEN, Entry, Row};
 use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableTable as _, TableError};
 
 use super::schema::{CHECKPOINTS, ROWS, STREAMS, TILES, segment_path, tile_key};
-use super::snapshot::Snapshot;
+use super::snapshot::{Torn, begin, in_one_state};
 use super::{StoreError, segment};
 use crate::chain::{Edge, Link};
 
 /// Memory that a closed segment's page cache may take.
 const CACHE: usize = 8 << 20;
-/// How often a reader begins again when the file went on under it.
-const ATTEMPTS: u32 = 5;
 
 /// A record as it was read: the entry, and the body if this version knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +58,37 @@ pub(super) struct Shared {
     pub(super) checkpoint: Mutex<Option<SignedCheckpoint>>,
     /// Segments that are written no more, as readers have opened them. The writer drops those that it removes, so that
     /// the disk has their room at once.
-    pub(super) closed: Mutex<BTreeMap<u64, Arc<ReadOnlyDatabase>>>,
+    pub(super) closed: Mutex<Closed>,
+}
+
+/// So many closed segments are kept open: whoever reads them one after the other needs one, and each may take
+/// [`CACHE`] bytes.
+const KEPT_OPEN: usize = 4;
+
+/// Segments that readers have opened, by their first record; the one that was used last at the end.
+#[derive(Default)]
+pub(super) struct Closed(Vec<(u64, Arc<ReadOnlyDatabase>)>);
+
+impl Closed {
+    fn get(&mut self, first: u64) -> Option<Arc<ReadOnlyDatabase>> {
+        let kept = self.remove(first)?;
+        self.0.push((first, Arc::clone(&kept)));
+        Some(kept)
+    }
+
+    fn keep(&mut self, first: u64, db: ReadOnlyDatabase) {
+        self.remove(first);
+        self.0.push((first, Arc::new(db)));
+        if self.0.len() > KEPT_OPEN {
+            self.0.remove(0);
+        }
+    }
+
+    /// Lets go of a segment.
+    pub(super) fn remove(&mut self, first: u64) -> Option<Arc<ReadOnlyDatabase>> {
+        let at = self.0.iter().position(|(kept, _)| *kept == first)?;
+        Some(self.0.remove(at).1)
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -95,6 +121,13 @@ impl Reader {
     #[must_use]
     pub fn on_files(folder: &Path) -> Self {
         Self { source: Source::Files(folder.to_owned()) }
+    }
+
+    fn torn(&self) -> Torn {
+        match self.source {
+            Source::Writer(_) => Torn::No,
+            Source::Files(_) => Torn::Maybe,
+        }
     }
 
     fn folder(&self) -> &Path {
@@ -211,7 +244,7 @@ impl Reader {
     /// The end of the chain where the first segment begins that is kept.
     pub fn first_edge(&mut self) -> Result<Edge, StoreError> {
         let first = self.stretches()?.first().map(|(first, _)| *first).ok_or(StoreError::Missing { record: 0 })?;
-        super::retain::start(&segment_path(self.folder(), first))
+        super::retain::start(&segment_path(self.folder(), first), self.torn())
     }
 
     /// The end of the chain at some size: found by following the rows from where their segment begins.
@@ -219,7 +252,7 @@ impl Reader {
         let stretches = self.stretches()?;
         let (first, _) =
             *stretches.iter().rev().find(|(first, _)| *first <= size).ok_or(StoreError::Missing { record: size })?;
-        let mut edge = super::retain::start(&segment_path(self.folder(), first))?;
+        let mut edge = super::retain::start(&segment_path(self.folder(), first), self.torn())?;
         while edge.range.size() < size {
             let from = edge.range.size();
             let links = self.links(from..size.min(from + 4096))?;
@@ -301,49 +334,18 @@ impl Reader {
             }
         }
         if let Source::Writer(shared) = &self.source {
-            let kept = shared.closed.lock().unwrap_or_else(PoisonError::into_inner).get(&first).cloned();
+            let kept = shared.closed.lock().unwrap_or_else(PoisonError::into_inner).get(first);
             if let Some(db) = kept {
                 return read(&begin(&*db, &path)?, &path);
             }
         }
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let snapshot = Snapshot::take(&path)?;
-            let outcome = unharmed(&path, || {
-                let db = snapshot.open(CACHE)?;
-                Ok((read(&begin(&db, &path)?, &path)?, db))
-            });
-            match outcome {
-                Ok((value, db)) => {
-                    // Nobody writes a segment that was closed, except to go on with the newest one.
-                    if let (Source::Writer(shared), false) = (&self.source, snapshot.is_unclean()) {
-                        let mut closed = shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
-                        closed.insert(first, Arc::new(db));
-                    }
-                    return Ok(value);
-                }
-                Err(_) if attempt < ATTEMPTS && !snapshot.is_current() => {}
-                // A power cut can have torn the newest commit: redb knows the one before.
-                Err(_) if snapshot.is_unclean() => {
-                    let db = unharmed(&path, || snapshot.repaired(CACHE))?;
-                    return unharmed(&path, || read(&begin(&db, &path)?, &path));
-                }
-                Err(error) => return Err(error),
-            }
+        let (value, db) = in_one_state(&path, CACHE, self.torn(), |txn| read(txn, &path))?;
+        // Nobody writes a segment that was closed, except to go on with the newest one.
+        if let (Source::Writer(shared), Some(db)) = (&self.source, db) {
+            shared.closed.lock().unwrap_or_else(PoisonError::into_inner).keep(first, db);
         }
+        Ok(value)
     }
-}
-
-/// redb can panic on a page that is not what it wrote; to a reader that is one more way of being unreadable.
-pub(super) fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err(StoreError::Corrupt { path: path.to_owned(), detail: "a page is not what was written".to_owned() })
-    })
-}
-
-fn begin(db: &impl redb::ReadableDatabase, path: &Path) -> Result<ReadTransaction, StoreError> {
-    db.begin_read().map_err(|error| StoreError::of_redb(path, error))
 }
 
 fn rows(

@@ -4,10 +4,9 @@ use std::fs;
 use std::sync::PoisonError;
 
 use auditor_common::body::{Body, Policy, Prune};
-use redb::ReadableDatabase as _;
 
 use super::schema::{META, META_START, segment_path};
-use super::snapshot::Snapshot;
+use super::snapshot::{Torn, in_one_state};
 use super::{SealInput, Store, StoreError, segment};
 use crate::chain::{Edge, Now};
 
@@ -63,6 +62,20 @@ impl Usage {
         Some((u128::from(room) * u128::from(span) / u128::from(bytes.max(1))) as u64)
     }
 
+    /// What the policy lets go, if there is anything.
+    #[must_use]
+    pub fn removal(&self, now: Now) -> Option<Removal> {
+        let (gone, kept) = self.segments.split_at_checked(self.removable(now))?;
+        let (oldest, newest, first) = (gone.first()?, gone.last()?, kept.first()?.first);
+        Some(Removal {
+            min_index: first,
+            records: first - oldest.first,
+            bytes: gone.iter().map(|segment| segment.bytes).sum(),
+            oldest_wall_ns: oldest.oldest_wall_ns,
+            newest_wall_ns: newest.newest_wall_ns,
+        })
+    }
+
     /// How many of the oldest segments the policy lets go. The one that is written always stays.
     #[must_use]
     pub fn removable(&self, now: Now) -> usize {
@@ -83,6 +96,21 @@ impl Usage {
     }
 }
 
+/// What the policy lets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// First record that would be kept.
+    pub min_index: u64,
+    /// How many records would be gone.
+    pub records: u64,
+    /// How many bytes the disk would have back.
+    pub bytes: u64,
+    /// When the oldest of them was appended, CLOCK_REALTIME nanoseconds.
+    pub oldest_wall_ns: u64,
+    /// When the newest of them was appended.
+    pub newest_wall_ns: u64,
+}
+
 /// What was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
@@ -97,28 +125,37 @@ pub struct Removed {
 }
 
 impl Store {
-    /// The policy in force, and how much there is.
-    pub fn usage(&self) -> Result<Usage, StoreError> {
+    /// The policy in force, and how much there is. A segment that is written no more is looked into once.
+    pub fn usage(&mut self) -> Result<Usage, StoreError> {
         let folder = &self.shared.folder;
         let firsts = segment::list(folder)?;
         let mut reader = self.reader();
         let mut segments = Vec::new();
         for (at, first) in firsts.iter().enumerate() {
+            let next = firsts.get(at + 1).copied();
+            if let Some(known) = self.measured.get(first).filter(|_| next.is_some()) {
+                segments.push(*known);
+                continue;
+            }
             let path = segment_path(folder, *first);
             let bytes = fs::metadata(&path).map_err(|source| StoreError::Io { doing: "measure", path, source })?.len();
-            let end = firsts.get(at + 1).copied().unwrap_or(self.durable);
             let oldest = reader.get(*first)?.map(|record| record.entry.wall_ns);
-            let newest = reader.newest(end, 1)?.first().map(|record| record.entry.wall_ns);
+            let newest = reader.newest(next.unwrap_or(self.durable), 1)?.first().map(|record| record.entry.wall_ns);
             let oldest_wall_ns = oldest.unwrap_or(self.segment_wall_ns);
-            segments.push(SegmentUse {
-                first: *first,
-                bytes,
-                oldest_wall_ns,
-                newest_wall_ns: newest.unwrap_or(oldest_wall_ns),
-            });
+            let newest_wall_ns = newest.unwrap_or(oldest_wall_ns);
+            let segment = SegmentUse { first: *first, bytes, oldest_wall_ns, newest_wall_ns };
+            if next.is_some() {
+                self.measured.insert(*first, segment);
+            }
+            segments.push(segment);
         }
-        let policy = self.policy_in_force.as_ref().map_or_else(default_policy, |(_, policy)| policy.clone());
-        Ok(Usage { segments, policy })
+        Ok(Usage { segments, policy: self.policy() })
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy_in_force.as_ref().map_or_else(default_policy, |(_, policy)| policy.clone())
     }
 
     /// From now on this is the policy. A change is a record; the same policy again is none.
@@ -139,22 +176,21 @@ impl Store {
     ) -> Result<Option<Removed>, StoreError> {
         let now = now.into();
         let usage = self.usage()?;
-        let gone = &usage.segments[..usage.removable(now)];
-        let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) else { return Ok(None) };
-        let min_index = usage.segments[gone.len()].first;
+        let Some(removal) = usage.removal(now) else { return Ok(None) };
+        let Removal { min_index, records, bytes, oldest_wall_ns, newest_wall_ns } = removal;
         // The policy has to be among the records that stay.
         let policy = match &self.policy_in_force {
             Some((seq, _)) if *seq >= min_index => *seq,
             _ => self.append(&Body::Policy(usage.policy.clone()), now)?,
         };
-        let start = start(&segment_path(&self.shared.folder, min_index))?;
+        let start = start(&segment_path(&self.shared.folder, min_index), Torn::No)?;
         let prune = Prune {
             min_index,
             root: start.range.root(),
             range: start.range.hashes().to_vec(),
-            removed: min_index - oldest.first,
-            oldest_wall_ns: oldest.oldest_wall_ns,
-            newest_wall_ns: newest.newest_wall_ns,
+            removed: records,
+            oldest_wall_ns,
+            newest_wall_ns,
             policy,
             archive: None,
             actor: actor.to_owned(),
@@ -162,35 +198,33 @@ impl Store {
         };
         let record = self.append(&Body::Prune(prune), now)?;
         self.seal_and(&input, now, None)?;
-        let removed = Removed {
-            record,
-            min_index,
-            records: min_index - oldest.first,
-            bytes: gone.iter().map(|segment| segment.bytes).sum(),
-        };
-        for segment in gone {
+        for segment in usage.segments.iter().take_while(|segment| segment.first < min_index) {
             self.remove(segment.first)?;
         }
-        segment::sync_folder(&self.shared.folder)?;
-        Ok(Some(removed))
+        Ok(Some(Removed { record, min_index, records, bytes }))
     }
 
     fn remove(&mut self, first: u64) -> Result<(), StoreError> {
-        self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&first);
+        self.recheck.wait()?;
+        self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(first);
+        self.measured.remove(&first);
         let path = segment_path(&self.shared.folder, first);
-        fs::remove_file(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })
+        self.disk.remove(&path).map_err(|source| StoreError::Io { doing: "remove", path, source })?;
+        // The oldest is gone for good before the next one goes: a power cut leaves no hole between them.
+        segment::sync_folder(&*self.disk, &self.shared.folder)
     }
 }
 
 /// The end of the chain where a segment begins.
-pub(super) fn start(path: &std::path::Path) -> Result<Edge, StoreError> {
-    let redb = |error: redb::Error| StoreError::of_redb(path, error);
-    let db = Snapshot::take(path)?.open(1 << 20)?;
-    let txn = db.begin_read().map_err(|error| redb(error.into()))?;
-    let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
-    let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
-    value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
-        path: path.to_owned(),
-        detail: "it does not say where it begins".to_owned(),
-    })
+pub(super) fn start(path: &std::path::Path, torn: Torn) -> Result<Edge, StoreError> {
+    let read = |txn: &redb::ReadTransaction| {
+        let redb = |error: redb::Error| StoreError::of_redb(path, error);
+        let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
+        let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
+        value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
+            path: path.to_owned(),
+            detail: "it does not say where it begins".to_owned(),
+        })
+    };
+    in_one_state(path, 1 << 20, torn, read).map(|(edge, _)| edge)
 }

@@ -9,7 +9,7 @@ use auditor_common::record::EntryType;
 use redb::{Database, ReadableDatabase as _, TableError};
 
 use super::StoreError;
-use super::disk::{Disk, Ordered};
+use super::disk::{Disk, Ordered, whole_pages};
 use super::schema::{
     CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START, ROWS,
     STORE_SCHEMA, STREAMS, TILES, parse_segment_name, segment_path,
@@ -48,9 +48,8 @@ pub(super) fn create(
     let path = segment_path(folder, start.range.size());
     let draft = path.with_extension("draft");
     let io = |doing| move |source| StoreError::Io { doing, path: folder.to_owned(), source };
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("clear")(error)),
-        _ => {}
+    if draft.exists() {
+        disk.remove(&draft).map_err(io("clear"))?;
     }
     let redb = |error: redb::Error| StoreError::of_redb(&path, error);
     let backend = Ordered::new(disk.segment(&draft, true).map_err(|error| redb(error.into()))?);
@@ -76,8 +75,8 @@ pub(super) fn create(
     };
     prepare().map_err(redb)?;
     fill(&db, &draft)?;
-    fs::rename(&draft, &path).map_err(io("add a segment to"))?;
-    sync_folder(folder)?;
+    disk.rename(&draft, &path).map_err(io("add a segment to"))?;
+    sync_folder(disk, folder)?;
     Ok(db)
 }
 
@@ -102,8 +101,12 @@ pub(super) fn open(disk: &dyn Disk, folder: &Path, first: u64) -> Result<Databas
     let path = segment_path(folder, first);
     let backend = disk.segment(&path, false).map_err(|error| StoreError::of_redb(&path, error))?;
     // To redb an empty file is one to begin in; to us it is one that lost everything.
-    if backend.len().map_err(|error| StoreError::of_redb(&path, error))? == 0 {
+    let len = backend.len().map_err(|error| StoreError::of_redb(&path, error))?;
+    if len == 0 {
         return Err(StoreError::Corrupt { path, detail: "it is empty".to_owned() });
+    }
+    if len != whole_pages(len) {
+        backend.set_len(whole_pages(len)).map_err(|error| StoreError::of_redb(&path, error))?;
     }
     Database::builder()
         .set_cache_size(CACHE)
@@ -162,10 +165,6 @@ fn policy(value: &[u8]) -> Option<(u64, Policy)> {
 }
 
 /// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    fs::File::open(folder).and_then(|file| file.sync_all()).map_err(|source| StoreError::Io {
-        doing: "sync",
-        path: folder.to_owned(),
-        source,
-    })
+pub(super) fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
+    disk.sync_folder(folder).map_err(|source| StoreError::Io { doing: "sync", path: folder.to_owned(), source })
 }

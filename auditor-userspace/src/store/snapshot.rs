@@ -15,12 +15,17 @@ use std::fs::File;
 use std::io;
 use std::ops::{Bound, Range};
 use std::os::unix::fs::FileExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{BackendError, Builder, ConcurrencyMode, Database, ReadOnlyDatabase, StorageBackend};
+use redb::{
+    BackendError, Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
+    StorageBackend,
+};
 
 use super::StoreError;
+use super::disk::whole_pages;
 
 const HEADER_LEN: usize = 4096;
 const GOD_BYTE: usize = 9;
@@ -87,10 +92,69 @@ impl Snapshot {
         let io = |source| StoreError::Io { doing: "read", path: self.path.clone(), source };
         let file = self.file.try_clone().map_err(io)?;
         let frozen = Frozen { header: self.header, len: self.len, file };
-        let backend = Overlay { below: frozen, state: Mutex::new(Written { len: self.len, pages: BTreeMap::new() }) };
+        let backend = Overlay {
+            below: frozen,
+            state: Mutex::new(Written { len: whole_pages(self.len), pages: BTreeMap::new() }),
+        };
         let opened = Builder::new().set_cache_size(cache).create_with_backend(backend);
         opened.map_err(|error| StoreError::of_redb(&self.path, error))
     }
+}
+
+/// How often a reader begins again when the file went on under it.
+const ATTEMPTS: u32 = 5;
+
+/// Whether a power cut can have torn the newest state of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Torn {
+    /// Its writer is this process: what it sees is what was written.
+    No,
+    /// Nobody knows who wrote it, and what became of them.
+    Maybe,
+}
+
+/// Reads in one state of a segment file: the newest, or, where a power cut tore that one, the one that redb goes back to.
+/// With what was read comes the open file, if its writer has closed it.
+///
+/// A torn state may be anything: pages of long ago among others. What reads it must refuse what does not fit.
+pub fn in_one_state<T>(
+    path: &Path,
+    cache: usize,
+    torn: Torn,
+    read: impl Fn(&ReadTransaction) -> Result<T, StoreError>,
+) -> Result<(T, Option<ReadOnlyDatabase>), StoreError> {
+    let mut attempt = 1;
+    loop {
+        let snapshot = Snapshot::take(path)?;
+        let newest = unharmed(path, || {
+            let db = snapshot.open(cache)?;
+            Ok((read(&begin(&db, path)?)?, Some(db).filter(|_| !snapshot.is_unclean())))
+        });
+        if newest.is_ok() {
+            return newest;
+        }
+        if !snapshot.is_current() && attempt < ATTEMPTS {
+            attempt += 1;
+            continue;
+        }
+        // What nobody goes on with can be repaired; the pages of a writer at work are not all kept for us.
+        if !snapshot.is_unclean() || torn == Torn::No {
+            return newest;
+        }
+        return unharmed(path, || Ok((read(&begin(&snapshot.repaired(cache)?, path)?)?, None)));
+    }
+}
+
+/// Begins to read.
+pub(super) fn begin(db: &impl ReadableDatabase, path: &Path) -> Result<ReadTransaction, StoreError> {
+    db.begin_read().map_err(|error| StoreError::of_redb(path, error))
+}
+
+/// redb can panic on a page that is not what it wrote; to a reader that is one more way of being unreadable.
+pub fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(StoreError::Corrupt { path: path.to_owned(), detail: "a page is not what was written".to_owned() })
+    })
 }
 
 /// The file behind its copied header. Locks are granted without being taken.

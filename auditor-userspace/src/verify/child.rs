@@ -5,6 +5,7 @@
 //! ends without either was ended by the segment that it named last: that segment cannot be read.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,9 +24,7 @@ const STUCK_CODE: i32 = 86;
 /// What the reading process does: reads, and says what it finds. Returns its exit code.
 #[must_use]
 pub fn child(request: &Request) -> u8 {
-    limit_memory();
-    let told = Arc::new(AtomicU64::new(0));
-    watch(Arc::clone(&told));
+    let told = confine();
     let say = |line: String| {
         told.fetch_add(1, Ordering::Relaxed);
         let mut out = std::io::stdout().lock();
@@ -46,6 +45,16 @@ pub fn child(request: &Request) -> u8 {
             auditor_common::verify::exit::IO
         }
     }
+}
+
+/// Gives this process bounds of memory and of time: it is about to read files that may be damaged. Whoever counts the number
+/// up is at work.
+#[must_use]
+pub fn confine() -> Arc<AtomicU64> {
+    limit_memory();
+    let told = Arc::new(AtomicU64::new(0));
+    watch(Arc::clone(&told));
+    told
 }
 
 fn limit_memory() {
@@ -69,6 +78,13 @@ fn watch(told: Arc<AtomicU64>) {
     };
     // A child without a watch is as good, until the file is damaged in one special way.
     let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(watching);
+}
+
+/// The command of the reading process: this very program, on a state folder.
+pub fn reader(state: &Path) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--state-dir").arg(state).arg("read-ledger");
+    Ok(command)
 }
 
 /// Starts the reading process with this command and waits for what it finds.
@@ -104,7 +120,9 @@ pub fn in_child(mut command: Command, progress: &mut dyn FnMut(Progress)) -> Res
     outcome.unwrap_or_else(|| Ok(of_a_crash(segment.as_deref(), &end(status))))
 }
 
-fn end(status: ExitStatus) -> String {
+/// How a reading process ended that said nothing, in words.
+#[must_use]
+pub fn end(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.signal(), status.code()) {
         (Some(signal), _) => format!("was ended by signal {signal}"),

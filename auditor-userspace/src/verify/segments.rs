@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use auditor_common::epoch::SignedEpoch;
-use auditor_common::verify::{Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
+use auditor_common::verify::{Digest, Evidence, Finding, Identity, Question, Start, Verdict, Verifier};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableDefinition, TableError};
 
+use super::hashing::Hashing;
 use super::{Progress, VerifyError};
 use crate::chain::Edge;
 use crate::key;
 use crate::store::schema::{CHECKPOINTS, EPOCHS, META, META_SCHEMA, META_START, ROWS, STORE_SCHEMA, segment_path};
-use crate::store::snapshot::Snapshot;
+use crate::store::snapshot::{Snapshot, Torn, in_one_state, unharmed};
 use crate::store::{StoreError, list_segments};
 
 /// Memory for pages: what is read once need not be kept.
@@ -35,23 +36,28 @@ pub(super) fn epochs(
     for first in list_segments(folder).map_err(|error| unknown(error.to_string()))? {
         let path = segment_path(folder, first);
         progress(Progress::Segment { path: path.clone(), first });
-        let found = Snapshot::take(&path).and_then(|snapshot| in_segment(&snapshot, &path));
-        notes.extend(found.map_err(|error| unreadable(&path, &error))?);
+        let found = in_one_state(&path, CACHE, Torn::Maybe, |txn| self::notes(txn, &path));
+        notes.extend(found.map_err(|error| unreadable(&path, &error))?.0);
     }
     notes.sort_by_key(|note| note.epoch.epoch);
     notes.dedup();
     Ok(notes)
 }
 
-fn in_segment(snapshot: &Snapshot, path: &Path) -> Result<Vec<SignedEpoch>, StoreError> {
-    let db = snapshot.open(CACHE)?;
-    let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
+fn notes(txn: &ReadTransaction, path: &Path) -> Result<Vec<SignedEpoch>, StoreError> {
     let mut notes = Vec::new();
-    let Some(table) = table(&txn, path, EPOCHS)? else { return Ok(notes) };
+    let Some(table) = table(txn, path, EPOCHS)? else { return Ok(notes) };
+    let corrupt = |detail: String| StoreError::Corrupt { path: path.to_owned(), detail };
     for note in table.iter().map_err(|error| StoreError::of_redb(path, error))? {
-        let (_, bytes) = note.map_err(|error| StoreError::of_redb(path, error))?;
-        let note = SignedEpoch::parse(bytes.value());
-        notes.push(note.map_err(|error| StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() })?);
+        let (epoch, bytes) = note.map_err(|error| StoreError::of_redb(path, error))?;
+        let note = SignedEpoch::parse(bytes.value()).map_err(|error| corrupt(error.to_string()))?;
+        // A torn tree can lead in circles.
+        if note.epoch.epoch != epoch.value()
+            || notes.last().is_some_and(|last: &SignedEpoch| last.epoch.epoch >= epoch.value())
+        {
+            return Err(corrupt(format!("the note of epoch {} is not in its place", epoch.value())));
+        }
+        notes.push(note);
     }
     Ok(notes)
 }
@@ -62,6 +68,7 @@ pub(super) fn read(
     firsts: &[u64],
     identity: Identity,
     evidence: Evidence,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verdict, VerifyError> {
     let Some(first) = firsts.first().copied() else {
@@ -87,7 +94,7 @@ pub(super) fn read(
         let path = segment_path(folder, *first);
         progress(Progress::Segment { path: path.clone(), first: *first });
         let end = firsts.get(at + 1).copied();
-        match segment(&path, verifier.clone(), end, progress) {
+        match segment(&path, verifier.clone(), end, threads, progress) {
             Ok(after) => verifier = *after,
             Err(Failed { verifier: mut failed, stop: Stop::Finding(finding) }) => {
                 failed.give_up(finding);
@@ -134,25 +141,24 @@ fn start(path: &Path, first: u64) -> Result<Start, Stop> {
     if first == 0 {
         return Ok(Start::genesis());
     }
-    let read = || {
-        let db = Snapshot::take(path)?.open(CACHE)?;
-        let txn = db.begin_read().map_err(|error| StoreError::of_redb(path, error))?;
+    let read = |txn: &ReadTransaction| {
         let corrupt =
             || StoreError::Corrupt { path: path.to_owned(), detail: "it does not say where it begins".to_owned() };
-        let meta = table(&txn, path, META)?.ok_or_else(corrupt)?;
+        let meta = table(txn, path, META)?.ok_or_else(corrupt)?;
         let start = meta.get(META_START).map_err(|error| StoreError::of_redb(path, error))?;
         let edge = start.and_then(|start| Edge::parse(start.value())).ok_or_else(corrupt)?;
         if edge.range.size() == first { Ok(Start { range: edge.range, streams: edge.streams }) } else { Err(corrupt()) }
     };
-    read().map_err(|error| Stop::of(path, error))
+    in_one_state(path, CACHE, Torn::Maybe, read).map(|(start, _)| start).map_err(|error| Stop::of(path, error))
 }
 
-/// Reads one segment. The newest one may be written while it is read, or may have been left by a crash: then what does
-/// not fit is looked at again, in a newer state or in the last commit but one, before it is called anything.
+/// Reads one segment. It may be written while it is read, or may have been left by a crash: then what does not fit is
+/// looked at again, in a newer state or in the last commit but one, before it is called anything.
 fn segment(
     path: &Path,
     before: Verifier,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
     for attempt in 1..=ATTEMPTS {
@@ -160,13 +166,10 @@ fn segment(
             Ok(snapshot) => snapshot,
             Err(error) => return Err(Failed { verifier: Box::new(before), stop: Stop::of(path, error) }),
         };
-        let failed = match state(&snapshot, path, before.clone(), end, progress) {
+        let failed = match state(&snapshot, path, before.clone(), end, threads, progress) {
             Ok(verifier) => return Ok(verifier),
             Err(failed) => failed,
         };
-        if end.is_some() {
-            return Err(failed);
-        }
         // What was found in a state that the daemon has left behind meanwhile counts for nothing.
         if !snapshot.is_current() {
             std::thread::sleep(PAUSE * attempt);
@@ -177,33 +180,35 @@ fn segment(
         if !snapshot.is_unclean() {
             return Err(failed);
         }
-        let repaired = snapshot
-            .repaired(CACHE)
-            .map_err(|error| Stop::of(path, error))
-            .and_then(|db| read_state(&db, path, Box::new(before.clone()), end, progress).map_err(|it| it.stop));
+        let repaired = unharmed(path, || {
+            let db = snapshot.repaired(CACHE)?;
+            Ok(read_state(&db, path, Box::new(before.clone()), end, threads, progress).ok())
+        });
         match repaired {
-            Ok(verifier) => return Ok(verifier),
-            Err(_) if snapshot.is_current() => return Err(failed),
-            Err(_) => {}
+            Ok(Some(verifier)) => return Ok(verifier),
+            _ if snapshot.is_current() => return Err(failed),
+            _ => {}
         }
     }
     let moving = VerifyError::Moving { path: path.to_owned() };
     Err(Failed { verifier: Box::new(before), stop: Stop::Io(moving) })
 }
 
-/// Reads one committed state of a segment.
+/// Reads one committed state of a segment, which may be torn.
 fn state(
     snapshot: &Snapshot,
     path: &Path,
     verifier: Verifier,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
-    let verifier = Box::new(verifier);
-    match snapshot.open(CACHE) {
-        Ok(db) => read_state(&db, path, verifier, end, progress),
-        Err(error) => Err(Failed { verifier, stop: Stop::of(path, error) }),
-    }
+    let kept = Box::new(verifier.clone());
+    let read = || {
+        let db = snapshot.open(CACHE)?;
+        Ok(read_state(&db, path, Box::new(verifier), end, threads, progress))
+    };
+    unharmed(path, read).unwrap_or_else(|error| Err(Failed { verifier: kept, stop: Stop::of(path, error) }))
 }
 
 fn read_state(
@@ -211,9 +216,10 @@ fn read_state(
     path: &Path,
     mut verifier: Box<Verifier>,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Box<Verifier>, Failed> {
-    match rows(db, path, &mut verifier, end, progress) {
+    match rows(db, path, &mut verifier, end, threads, progress) {
         // The end of the newest segment is the end of the ledger: whether it fits belongs to this state.
         Ok(()) if end.is_none() => match verifier.clone().finish().finding {
             Some(finding) => Err(Failed { verifier, stop: Stop::Finding(finding) }),
@@ -229,6 +235,7 @@ fn rows(
     path: &Path,
     verifier: &mut Verifier,
     end: Option<u64>,
+    threads: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Stop> {
     // The next segment begins with a few records of this one: they are read there.
@@ -247,18 +254,38 @@ fn rows(
         None => Ok(None),
     };
     let mut note = next_note()?;
+    let mut after = |verifier: &mut Verifier| {
+        while let Some((size, bytes)) = note.take_if(|(size, _)| *size <= verifier.next()) {
+            verifier.checkpoint(size, bytes.value()).map_err(Stop::Finding)?;
+            note = next_note()?;
+        }
+        if verifier.next().is_multiple_of(STRIDE) {
+            progress(Progress::Records(verifier.next()));
+        }
+        Ok(())
+    };
     let rows = table(&txn, path, ROWS).map_err(|error| Stop::of(path, error))?;
     if let Some(rows) = rows {
-        for row in rows.range(..end).map_err(|error| redb(error.into()))? {
-            let (key, bytes) = row.map_err(|error| redb(error.into()))?;
-            verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
-            while let Some((size, bytes)) = note.take_if(|(size, _)| *size <= verifier.next()) {
-                verifier.checkpoint(size, bytes.value()).map_err(Stop::Finding)?;
-                note = next_note()?;
-            }
-            if verifier.next().is_multiple_of(STRIDE) {
-                progress(Progress::Records(verifier.next()));
-            }
+        let mut rows = rows.range(..end).map_err(|error| redb(error.into()))?;
+        if threads > 1 {
+            std::thread::scope(|scope| {
+                let mut give = |key: u64, bytes: &[u8], digest: Digest| {
+                    verifier.digested(key, bytes, digest).map_err(Stop::Finding)?;
+                    after(verifier)
+                };
+                let mut hashing = Hashing::start(scope, threads - 1);
+                for row in rows {
+                    let (key, bytes) = row.map_err(|error| redb(error.into()))?;
+                    hashing.row(key.value(), bytes.value(), &mut give)?;
+                }
+                hashing.finish(&mut give)
+            })?;
+        } else {
+            rows.try_for_each(|row| {
+                let (key, bytes) = row.map_err(|error| redb(error.into()))?;
+                verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
+                after(verifier)
+            })?;
         }
     }
     match note {

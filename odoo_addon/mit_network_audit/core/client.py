@@ -163,14 +163,14 @@ def _answer(path, query, body, seconds):
     query = {key: value for key, value in (query or {}).items() if value not in (None, False, '')}
     target = f'{path}?{urllib.parse.urlencode(query)}' if query else path
     headers = {'Content-Type': 'application/json'} if body is not None else {}
+    content = None if body is None else json.dumps(body).encode()
     connection = _LocalConnection(api_path(), seconds)
     try:
-        connection.request(
-            'GET' if body is None else 'POST',
-            target,
-            None if body is None else json.dumps(body).encode(),
-            headers,
-        )
+        connection.connect()
+        # Who refuses a question need not read it to its end: what it says about it is there all the
+        # same, and nothing else tells that it runs.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request('GET' if body is None else 'POST', target, content, headers)
         response = connection.getresponse()
         if response.status >= 400:
             raise _refusal(response)
@@ -183,6 +183,8 @@ def _answer(path, query, body, seconds):
         raise NoAnswer(Why.DENIED, str(error)) from error
     except TimeoutError as error:
         raise NoAnswer(Why.SLOW, str(error)) from error
+    except http.client.RemoteDisconnected as error:
+        raise NoAnswer(Why.STOPPED, str(error)) from error
     except (http.client.HTTPException, ValueError) as error:
         raise NoAnswer(Why.FOREIGN, str(error)) from error
     except OSError as error:
@@ -218,9 +220,9 @@ def lines(path, query=None, seconds=ANSWER_SECONDS):
             yield json.loads(line)
 
 
-def stream(path, query=None, seconds=ANSWER_SECONDS):
+def stream(path, query=None, body=None, seconds=ANSWER_SECONDS):
     """Yields the pieces of an answer, as they come."""
-    with _answer(path, query, None, seconds) as response:
+    with _answer(path, query, body, seconds) as response:
         while piece := response.read(PIECE):
             yield piece
 

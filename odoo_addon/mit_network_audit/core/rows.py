@@ -19,6 +19,10 @@ KINDS = tuple(_KINDS)
 # Columns that are not part of a record, but of how it is kept.
 KEY = ('origin', 'seq')
 
+# What the daemon makes of a record, and is no part of what is sealed: what explains a destination
+# may become known later than the row was taken over.
+JUDGED = ('destination', 'named_by', 'category', 'vendor', 'because')
+
 # A record that says nothing.
 EMPTY = {'seq': 0, 'class': 'call', 'time': ''}
 

@@ -1,6 +1,7 @@
 # Part of Network Audit. License LGPL-3.
 from . import ir_http  # noqa: F401
 from . import network_audit_copy  # noqa: F401
+from . import network_audit_export  # noqa: F401
 from . import network_audit_facts  # noqa: F401
 from . import network_audit_listing  # noqa: F401
 from . import network_audit_component  # noqa: F401
@@ -8,5 +9,6 @@ from . import network_audit_policy  # noqa: F401
 from . import network_audit_record  # noqa: F401
 from . import network_audit_report  # noqa: F401
 from . import network_audit_request  # noqa: F401
+from . import network_audit_summary  # noqa: F401
 from . import network_audit_vendor  # noqa: F401
 from . import res_config_settings  # noqa: F401

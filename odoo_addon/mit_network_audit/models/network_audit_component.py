@@ -79,6 +79,25 @@ class NetworkAuditComponent(models.TransientModel):
             'source': self.source,
         }
 
+    def action_ask(self):
+        """Asks for what is new: a list that was exported and comes in again has the rest too."""
+        known = self.search([('create_uid', '=', self.env.uid), ('state', '!=', 'draft')])
+        held = [row._request() for row in known]
+        twice = self.filtered(lambda row: row.state == 'draft' and row._request() in held)
+        action = super(NetworkAuditComponent, self - twice).action_ask()
+        twice.unlink()
+        return action
+
+    @api.model
+    def get_import_templates(self):
+        """What a file for the import looks like."""
+        return [
+            {
+                'label': _('Import Template for Egress Components'),
+                'template': f'/{OWN}/static/csv/egress_components.csv',
+            }
+        ]
+
     def action_withdraw(self):
         """Asks that nothing is documented any more that this Odoo documented for the vendor."""
         for vendor in set(self.filtered(lambda it: it.word == 'instance').mapped('vendor')):

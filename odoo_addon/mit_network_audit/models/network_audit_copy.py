@@ -143,22 +143,42 @@ class NetworkAuditCopy(models.Model):
 
     # ------------------------------------------------------------------ identity
 
-    def _begin(self, origin):
-        """Starts afresh where this is another database, or another ledger, than before."""
-        own = {
-            'origin': origin,
+    def _register_hook(self):
+        """A copied database starts afresh before anybody sees another one's rows in it."""
+        super()._register_hook()
+        try:
+            with self.env.cr.savepoint():
+                copy = self.search([], limit=1)
+                if copy._is_of_another_database() and (copy := self._lock()):
+                    copy._begin(copy.origin)
+        except Exception:
+            # A log that is not in order must not keep an Odoo from starting.
+            _logger.exception('Network Audit: it cannot be said whether this database is a copy.')
+
+    @api.model
+    def _identity(self):
+        return {
             'database_uuid': self.env['ir.config_parameter'].sudo().get_param('database.uuid'),
             'database_name': self.env.cr.dbname,
-            'shape': SHAPE,
         }
+
+    def _is_of_another_database(self):
+        """Whether this row came along with a copy. `data/neutralize.sql` makes it so as well."""
+        return bool(self.database_uuid) and any(
+            self[name] != value for name, value in self._identity().items()
+        )
+
+    def _begin(self, origin):
+        """Starts afresh where this is another database, or another ledger, than before."""
+        own = {'origin': origin, 'shape': SHAPE, **self._identity()}
         if all(self[name] == value for name, value in own.items()):
             return
-        is_copy = self.database_uuid and (
-            self.database_uuid != own['database_uuid'] or self.database_name != own['database_name']
-        )
+        is_copy = self._is_of_another_database()
         if is_copy:
             _logger.info('Network Audit: this database is a copy of %s.', self.database_name)
-            own['copied_from'] = self.database_name
+            # Odoo loads a duplicate before it gives it an identifier: it is no copy of itself then.
+            is_renamed = self.database_name != own['database_name']
+            own['copied_from'] = (not is_renamed and self.copied_from) or self.database_name
         if is_copy or self.shape != SHAPE:
             self.env['network.audit.record']._retire('TRUE', [])
         self.write({**own, 'next_seq': 0, 'first_seq': 0, 'facts_sent': False, 'verdict': False})
@@ -175,16 +195,17 @@ class NetworkAuditCopy(models.Model):
         copy = self._the()
         first, end = max(from_seq or 0, copy.first_seq), copy.next_seq
         found = {'from': first, 'next': None, 'end': end, 'compared': 0}
-        found.update(different=[], missing=[], unknown=[], protected=True)
+        found.update(different=[], missing=[], unknown=[], judged=[], protected=True)
         found['protected'] = self.env['network.audit.record']._is_protected()
         if not copy.origin or first >= end:
             return found
-        records = list(islice(client.lines('/v1/records', {'from': first}), COMPARED))
+        question = {'from': first, 'to_seq': end - 1, 'limit': COMPARED}
+        records = list(client.lines('/v1/records', question))
         last = records[-1]['seq'] + 1 if len(records) == COMPARED else end
         found['next'] = last if last < end else None
         here = self.env['network.audit.record']._stored(copy.origin, first, min(last, end))
         for record in records:
-            if record['seq'] < end and self._is_own(record):
+            if self._is_own(record):
                 self._compare_one(here.pop(record['seq'], None), record, found)
         found['unknown'] = sorted(here)[:NAMED]
         return found
@@ -197,8 +218,11 @@ class NetworkAuditCopy(models.Model):
             return
         found['compared'] += 1
         names = rows.differences(stored, record)
-        if names and len(found['different']) < NAMED:
-            found['different'].append({'seq': record['seq'], 'columns': names})
+        sealed = [name for name in names if name not in rows.JUDGED]
+        if sealed and len(found['different']) < NAMED:
+            found['different'].append({'seq': record['seq'], 'columns': sealed})
+        elif names and len(found['judged']) < NAMED:
+            found['judged'].append({'seq': record['seq'], 'columns': names})
 
     def _is_own(self, record):
         """A row of this database: claims that name another database of this Odoo are not."""

@@ -80,7 +80,7 @@ class NetworkAuditFacts(models.AbstractModel):
     def _values(self, model, field):
         if model not in self.env or field not in self.env[model]._fields:
             return []
-        return self.env[model].sudo().search([]).mapped(field)
+        return self.env[model].sudo().search([(field, '!=', False)]).mapped(field)
 
     def _configured(self):
         found = []

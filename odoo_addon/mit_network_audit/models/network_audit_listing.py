@@ -76,9 +76,33 @@ class NetworkAuditListing(models.AbstractModel):
         drafts = self.filtered(lambda row: row.state == 'draft')
         if not drafts:
             raise UserError(_('There is nothing new among these rows to ask for.'))
-        for row in drafts:
-            decision = self.env['network.audit.policy']._ask(*row._request())
+        # All of them have to make sense before the first is sealed: a seal is not rolled back.
+        requests = [(row, row._request()) for row in drafts]
+        refusals = []
+        for row, request in requests:
+            try:
+                decision = self.env['network.audit.policy']._ask(*request)
+            except UserError as error:
+                refusals.append(f'{row.display_name}: {error}')
+                continue
             row.with_context(network_audit_filling=self._FILLING).state = decision['step']
+        if len(refusals) == len(requests):
+            raise UserError('\n'.join(refusals))
+        return self._told_of(refusals) if refusals else None
+
+    def _told_of(self, refusals):
+        """A message that stays, and the list behind it."""
+        return {
+            'type': 'ir.actions.client',
+            'tag': 'display_notification',
+            'params': {
+                'type': 'warning',
+                'sticky': True,
+                'title': _('The daemon did not take all of them'),
+                'message': '\n'.join(refusals),
+                'next': {'type': 'ir.actions.client', 'tag': 'soft_reload'},
+            },
+        }
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -1,4 +1,6 @@
 # Part of Network Audit. License LGPL-3.
+# What is put into statements below are names of our own; values are parameters.
+# pylint: disable=sql-injection
 import contextlib
 
 from odoo import _, api, fields, models
@@ -27,14 +29,14 @@ _KINDS = [
     ('flow_ended', 'Connection ended'),
     ('process', 'Process'),
 ]
-_DIRECTIONS = [('out', 'Outbound'), ('in', 'Inbound')]
-_LABELS = [
+DIRECTIONS = [('out', 'Outbound'), ('in', 'Inbound')]
+LABELS = [
     ('matched', 'Matched'),
     ('self_reported', 'Self-reported'),
     ('inferred', 'Inferred'),
     ('absent', 'Absent'),
 ]
-_CATEGORIES = [
+CATEGORIES = [
     ('own', 'Own'),
     ('configured', 'Configured'),
     ('documented', 'Documented'),
@@ -74,7 +76,7 @@ class NetworkAuditRecord(models.Model):
     time = fields.Datetime(readonly=True, required=True)
     moment = fields.Char('Exact time', readonly=True, help='UTC, with microseconds')
     kind = fields.Selection(_KINDS, 'What', readonly=True, required=True)
-    direction = fields.Selection(_DIRECTIONS, readonly=True)
+    direction = fields.Selection(DIRECTIONS, readonly=True)
     channel = fields.Char(readonly=True)
     method = fields.Char(readonly=True)
     protocol = fields.Char(readonly=True)
@@ -84,7 +86,7 @@ class NetworkAuditRecord(models.Model):
     local_port = fields.Integer(readonly=True)
     destination = fields.Char(readonly=True)
     named_by = fields.Char(readonly=True, help='How the name of the destination became known')
-    category = fields.Selection(_CATEGORIES, 'Class', readonly=True)
+    category = fields.Selection(CATEGORIES, 'Class', readonly=True)
     vendor = fields.Char('Watched vendor', readonly=True)
     because = fields.Char('Why this class', readonly=True)
     module = fields.Char(readonly=True, help='Technical name: a claim of the audited process')
@@ -92,7 +94,7 @@ class NetworkAuditRecord(models.Model):
     site = fields.Char('Call site', readonly=True)
     serving = fields.Char('On behalf of', readonly=True, help='Route, cron or stored code')
     database = fields.Char(readonly=True)
-    label = fields.Selection(_LABELS, readonly=True, help='How far the claim of the module goes')
+    label = fields.Selection(LABELS, readonly=True, help='How far the claim of the module goes')
     reason = fields.Char('Why this label', readonly=True)
     contradiction = fields.Char(readonly=True, help='What the kernel saw that the claim denies')
     status = fields.Selection(_STATUSES, readonly=True)
@@ -246,7 +248,8 @@ class NetworkAuditRecord(models.Model):
         self.env.cr.execute(
             f"""
             SELECT greatest(
-                (SELECT max(seq) + 1 FROM {self._table} WHERE origin = %(origin)s AND time < %(before)s),
+                (SELECT max(seq) + 1 FROM {self._table}
+                  WHERE origin = %(origin)s AND time < %(before)s),
                 (SELECT seq + 1 FROM {self._table} WHERE origin = %(origin)s
                   ORDER BY seq DESC OFFSET %(count)s LIMIT 1),
                 0)
@@ -275,13 +278,13 @@ class NetworkAuditRecord(models.Model):
             self._refuse()
         return super().create(vals_list)
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         self._refuse()
 
-    def unlink(self):
+    def unlink(self):  # pylint: disable=method-required-super
         self._refuse()
 
-    def copy(self, default=None):
+    def copy(self, default=None):  # pylint: disable=method-required-super
         self._refuse()
 
     def _refuse(self):

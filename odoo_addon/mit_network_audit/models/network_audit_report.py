@@ -94,12 +94,6 @@ class NetworkAuditReport(models.AbstractModel):
         except client.NoAnswer as error:
             return _trouble(error)
 
-    @api.model
-    def action_export(self):
-        """Opens the export, if the daemon has one; `False` if it is too old for that."""
-        require(self.env)
-        return False
-
     # ------------------------------------------------------------------ the test event
 
     @api.model
@@ -126,7 +120,7 @@ class NetworkAuditReport(models.AbstractModel):
 
     @api.model
     def find_test_events(self, local_ports, from_seq):
-        """Which of the connections with these local ports are in the ledger, and which are sealed."""
+        """Which connections with these local ports are in the ledger, and which are sealed."""
         require(self.env)
         try:
             return {'value': _found(set(local_ports), from_seq)}

@@ -8,8 +8,9 @@ from odoo.tools import mute_logger
 from ..core.frames import OWN
 
 REPORT, RECORD = 'network.audit.report', 'network.audit.record'
+EXPORT, SUMMARY = 'network.audit.export', 'network.audit.summary'
 LISTINGS = ('network.audit.component', 'network.audit.vendor', 'network.audit.request')
-MODELS = (REPORT, RECORD, 'network.audit.copy', 'network.audit.policy', *LISTINGS)
+MODELS = (REPORT, RECORD, EXPORT, SUMMARY, 'network.audit.copy', 'network.audit.policy', *LISTINGS)
 READERS = {'auditor', 'officer', 'admin'}
 ADMINISTRATORS = {'admin'}
 
@@ -18,7 +19,6 @@ CALLS = (
     (REPORT, 'load', ['1day'], READERS),
     (REPORT, 'acknowledge', ['unattributed', '', ''], READERS),
     (REPORT, 'compare', [0], READERS),
-    (REPORT, 'action_export', [], READERS),
     (REPORT, 'ledger', [{'type': 'no such type'}], READERS),
     (REPORT, 'find_test_events', [[], 2**40], READERS),
     (REPORT, 'verify', [], READERS),
@@ -29,6 +29,12 @@ CALLS = (
     (RECORD, 'search_read', [[], ['destination']], READERS),
     (RECORD, 'search_count', [[]], READERS),
     (RECORD, 'create', [{'origin': 'x', 'seq': 1}], set()),
+    (EXPORT, 'action_open', [], READERS),
+    (EXPORT, 'create', [{}], READERS),
+    (EXPORT, 'search_read', [[], ['nonce']], READERS),
+    (SUMMARY, 'action_open', [], READERS),
+    (SUMMARY, 'search_read', [[], ['destination']], READERS),
+    (SUMMARY, 'create', [{'destination': 'x'}], set()),
     ('network.audit.copy', 'search_read', [[], ['origin']], ADMINISTRATORS),
     ('network.audit.copy', 'write', [[1], {'origin': 'x'}], set()),
     ('network.audit.copy', 'create', [{'origin': 'x'}], set()),
@@ -89,7 +95,7 @@ class TestAccess(HttpCase):
 
     def test_nothing_can_be_called_that_is_not_in_the_table(self):
         listed = {(model, method) for model, method, *_ in CALLS}
-        listed |= {('network.audit.listing', 'action_ask')}
+        listed |= {('network.audit.listing', 'action_ask'), (EXPORT, 'action_download')}
         for name in (*MODELS, 'network.audit.listing'):
             for cls in type(self.env[name]).mro():
                 if not cls.__module__.startswith(f'odoo.addons.{OWN}.'):
@@ -109,6 +115,8 @@ class TestAccess(HttpCase):
             'menu_root': READERS,
             'menu_report': READERS,
             'menu_records': READERS,
+            'menu_handbook': READERS,
+            'menu_summary': READERS,
             'menu_configuration': ADMINISTRATORS,
             'menu_settings': ADMINISTRATORS,
             'menu_components': ADMINISTRATORS,

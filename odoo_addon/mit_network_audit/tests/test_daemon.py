@@ -2,29 +2,16 @@
 import os
 import socket
 import tempfile
-import time
 from unittest.mock import patch
 
 from odoo.exceptions import UserError
 from odoo.tests import HttpCase, TransactionCase, tagged
 
 from ..core import client, hints
-from ..models import network_audit_record
-from . import scene
+from ..models import network_audit_copy, network_audit_record
+from . import host, scene
 from .common import Claims
-
-PATIENCE = 10
-
-
-def wait_for(look):
-    """The first answer that is something; the daemon commits and seals within moments."""
-    until = time.monotonic() + PATIENCE
-    while not (found := look()):
-        if time.monotonic() > until:
-            raise AssertionError('it did not come in time')
-        time.sleep(0.1)
-    return found
-
+from .host import wait_for
 
 @tagged('post_install', '-at_install')
 class TestDaemon(HttpCase):
@@ -123,6 +110,36 @@ class TestDaemon(HttpCase):
             )
         self.assertEqual(self.copies._compare()['unknown'], [seal['seq']])
 
+    def test_a_class_that_became_another_is_told_apart_from_a_change(self):
+        port = self.connect()
+        self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        row = self.records.search(self.own(port), limit=1)
+        self.env.cr.execute(
+            f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
+        )
+        self.env.cr.execute(
+            "UPDATE network_audit_record SET category = 'third_party' WHERE id = %s", [row.id]
+        )
+        found = self.copies._compare()
+        self.assertEqual(found['different'], [])
+        self.assertIn({'seq': row.seq, 'columns': ['category']}, found['judged'])
+
+    def test_more_rows_than_are_compared_at_once_are_all_compared(self):
+        for _ in range(3):
+            port = self.connect()
+        self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        self.env.flush_all()
+        whole = self.copies._compare()
+        with patch.object(network_audit_copy, 'COMPARED', 5):
+            pieces, position = [], 0
+            while position is not None:
+                piece = self.copies._compare(position)
+                pieces.append(piece)
+                position = piece['next']
+        self.assertGreater(len(pieces), 2)
+        self.assertEqual(sum(piece['compared'] for piece in pieces), whole['compared'])
+        self.assertFalse([piece for piece in pieces if piece['missing'] or piece['unknown']])
+
     def test_a_test_event_is_found_again_from_a_worker_and_from_a_child(self):
         first = client.ask('/v1/status')['records']
         events = [self.report.send_test_event(False), self.report.send_test_event(True)]
@@ -135,6 +152,17 @@ class TestDaemon(HttpCase):
         found = wait_for(look)
         self.assertEqual(found[str(ports[0])]['process'], os.getpid())
         self.assertEqual(found[str(ports[1])]['process'], events[1]['pid'])
+
+    def test_a_new_daemon_does_not_count_calls_from_before_it(self):
+        self.url_open('/web/login')
+        host.fresh()
+        self.url_open('/web/login')
+        ledger = list(wait_for(self.served))
+        self.assertEqual([it['flow'] is None for it in ledger], [False])
+
+    @staticmethod
+    def served():
+        return [it for it in client.lines('/v1/records') if it.get('channel') == 'serve']
 
     def test_what_settings_explain_is_taken(self):
         self.env['ir.mail_server'].create(

@@ -4,8 +4,9 @@ import sys
 import types
 from unittest.mock import patch
 
-from odoo.addons.base.models import ir_cron
 from odoo.tests import TransactionCase, tagged
+
+from odoo.addons.base.models import ir_cron
 
 from ..core import hints
 from ..install import install

@@ -56,7 +56,8 @@ class TestRecordProtected(TransactionCase):
 
     def test_sql_is_refused_by_the_table_itself(self):
         for statement in (
-            "INSERT INTO network_audit_record (origin, seq, time, kind) VALUES ('x', 9, now(), 'call')",
+            'INSERT INTO network_audit_record (origin, seq, time, kind)'
+            " VALUES ('x', 9, now(), 'call')",
             "UPDATE network_audit_record SET module = 'sale'",
             'DELETE FROM network_audit_record',
             'TRUNCATE network_audit_record',

@@ -1,16 +1,16 @@
-//! Odoo's files: from Debian's unstable suite, which has a package of Odoo 19, read through a private apt state, so that
-//! nothing of the machine's own package set changes. The mirror is the one that this machine uses already.
+//! Odoo's files: from Debian's unstable suite, which has a package of Odoo 19.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::VERSION;
 use crate::packages;
 use crate::process::{self, say};
+use crate::suite_apt::SuiteApt;
 
 const PACKAGE: &str = "odoo-19";
 const SHA256: &str = "9d2f598b0555db17e291d48ed24df184c70823c053c4c5ed53c467ca7f629bbf";
@@ -52,7 +52,7 @@ fn fetch_odoo(home: &Path, debs: &Path) -> Result<()> {
     if deb.is_file() && digest(&deb)? == SHA256 {
         return Ok(());
     }
-    let apt = UnstableApt::prepare(home).with_context(|| by_hand(&deb))?;
+    let apt = SuiteApt::prepare(&home.join("apt"), "sid").with_context(|| by_hand(&deb))?;
     say("odoo", "reading the index of Debian's unstable suite (11 MB)");
     process::output(apt.get().arg("update"))?;
     say("odoo", &format!("downloading {PACKAGE} (123 MB)"));
@@ -126,106 +126,4 @@ fn remove(folder: &Path) -> Result<()> {
 fn digest(file: &Path) -> Result<String> {
     let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     Ok(super::staging::hex(&super::staging::digest_of(&bytes)))
-}
-
-/// An apt that knows the unstable suite, and keeps that to itself.
-struct UnstableApt {
-    home: PathBuf,
-}
-
-impl UnstableApt {
-    fn prepare(home: &Path) -> Result<Self> {
-        let home = home.join("apt");
-        fs::create_dir_all(home.join("lists/partial"))?;
-        fs::create_dir_all(home.join("cache/archives/partial"))?;
-        let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-        if !fs::exists(keyring)? {
-            bail!("Debian's archive keys are not here ({keyring})");
-        }
-        let sources = format!("deb [signed-by={keyring}] {} sid main\n", own_mirror()?);
-        fs::write(home.join("sources.list"), sources)?;
-        Ok(Self { home })
-    }
-
-    fn get(&self) -> Command {
-        let mut apt = Command::new("apt-get");
-        apt.arg("-q");
-        let place = |key: &str, name: &str| format!("{key}={}", self.home.join(name).display());
-        for option in [
-            place("Dir::Etc::sourcelist", "sources.list"),
-            place("Dir::Etc::sourceparts", "no-parts"),
-            place("Dir::State::Lists", "lists"),
-            place("Dir::Cache", "cache"),
-            "APT::Sandbox::User=root".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-        ] {
-            apt.args(["-o", &option]);
-        }
-        for index in ["DEP-11", "DEP-11-icons", "DEP-11-icons-small", "CNF"] {
-            apt.args(["-o", &format!("Acquire::IndexTargets::deb::{index}::DefaultEnabled=false")]);
-        }
-        apt
-    }
-}
-
-/// The mirror that this machine takes Debian's own packages from.
-fn own_mirror() -> Result<String> {
-    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    if !system.lines().any(|line| line == "ID=debian") {
-        bail!("this is not Debian, so its package of Odoo 19 cannot be looked up");
-    }
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    if let Ok(parts) = fs::read_dir("/etc/apt/sources.list.d") {
-        files.extend(parts.flatten().map(|part| part.path()));
-    }
-    files.sort();
-    let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
-    texts.flat_map(|text| mirrors(&text)).next().context("no Debian mirror stands in apt's sources")
-}
-
-/// The addresses in one of apt's files, of either style, that serve Debian itself (its `main` component; not security).
-fn mirrors(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for line in text.lines().filter(|line| line.starts_with("deb ") && line.contains(" main")) {
-        found.extend(line.split_whitespace().find(|word| word.contains("://")).map(str::to_owned));
-    }
-    for paragraph in text.split("\n\n") {
-        let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let is_debian = field("Components:").is_some_and(|words| words.split_whitespace().any(|word| word == "main"))
-            && field("Signed-By:").is_none_or(|key| key.contains("debian"));
-        if let (true, Some(addresses)) = (is_debian, field("URIs:")) {
-            found.extend(addresses.split_whitespace().map(str::to_owned));
-        }
-    }
-    found.retain(|address| !address.trim_end_matches('/').ends_with("-security"));
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, expected: &[&str]) {
-        assert_eq!(mirrors(text), expected, "in {text:?}");
-    }
-
-    #[test]
-    fn a_one_line_source() {
-        check("# note\ndeb [arch=amd64] http://mirror.test/debian bookworm main\n", &["http://mirror.test/debian"]);
-    }
-
-    #[test]
-    fn a_paragraph_source() {
-        check(
-            "Types: deb\nURIs: http://mirror.test/debian\nSuites: bookworm\nComponents: main\n",
-            &["http://mirror.test/debian"],
-        );
-    }
-
-    #[test]
-    fn security_and_strangers_are_left_out() {
-        check("deb http://mirror.test/debian-security bookworm-security main\n", &[]);
-        check("deb http://other.test/apt tool-bookworm stable\n", &[]);
-        check("Types: deb\nURIs: http://other.test/\nComponents: main\nSigned-By: /etc/apt/keyrings/other.gpg\n", &[]);
-    }
 }

@@ -121,7 +121,8 @@ impl Server {
         File::create(&path).with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    fn configure(&self, installation: &Installation) -> Result<PathBuf> {
+    /// Writes its configuration, and says where.
+    pub fn configure(&self, installation: &Installation) -> Result<PathBuf> {
         let folder = self.folder(installation);
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let mut addons = installation.site().join("odoo/addons").display().to_string();

@@ -1,13 +1,19 @@
 //! An addon's own tests, run by Odoo, and counted.
 
 use std::fs;
+use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::Installation;
 use super::serve::Server;
 use super::staging::Addons;
-use crate::process;
+use super::witness::Witness;
+use crate::node;
+use crate::process::{self, say};
+
+/// A folder for pictures of the pages, where somebody wants them.
+const SHOTS: &str = "NETWORK_AUDIT_SHOTS";
 
 /// What came out of a run of Odoo's test runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +42,28 @@ pub fn run(
     odoo.args(["-i", addon, "-u", addon, "--workers=0", "--max-cron-threads=0", "--stop-after-init"]);
     odoo.args([&format!("--load=base,web,{addon}"), "--test-enable", "--test-tags", tags.unwrap_or(&own)]);
     let log = server.folder(installation).join("test.log");
+    // Without a daemon the tests that need one say themselves that they are skipped.
+    let witness =
+        Witness::start().inspect_err(|error| say("odoo", &format!("no daemon for the tests: {error:#}"))).ok();
+    if let Some(witness) = &witness {
+        odoo = witness.command(&odoo, installation);
+    }
+    match node::modules() {
+        Ok(modules) => {
+            let path = format!("{}:{}:/usr/bin:/bin", modules.join(".bin").display(), installation.python_folder());
+            odoo.env("NETWORK_AUDIT_AXE", modules.join("axe-core/axe.min.js")).env("PATH", path);
+        }
+        Err(error) => {
+            say("odoo", &format!("pages are not checked by axe-core, nor turned from right to left: {error:#}"));
+        }
+    }
+    if let Some(folder) = std::env::var_os(SHOTS).map(PathBuf::from) {
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        installation.account.give(&folder)?;
+        odoo.env(SHOTS, fs::canonicalize(folder)?);
+    }
     let result = process::logged(&mut odoo, &log);
+    drop(witness);
     let text = fs::read_to_string(&log)?;
     for line in text.lines().filter(|line| is_of_interest(line)) {
         println!("{line}");

@@ -135,10 +135,6 @@ pub const MAX_TEST_LINES: usize = 800;
 /// Longer ones that were looked at, and why they are as they are.
 pub const LONG_FILES: &[(&str, &str)] = &[
     (
-        "odoo_addon/mit_network_audit/core/verify.py",
-        "one file on purpose: whoever trusts nobody reads it, and takes it along",
-    ),
-    (
         "auditor-common/src/body.rs",
         "one type for each class of record: a table of the format, with a sentence for each key",
     ),

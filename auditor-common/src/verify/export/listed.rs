@@ -62,7 +62,7 @@ impl<'a> Export<'a> {
             Err(error) => return Err(violated(Question::Authenticity, format!("the file EXPORT: {error}"))),
         }
         let Unsigned { files, listed } = small;
-        Ok(Self { files, note: signed.export, identity, listed })
+        Ok(Self { files, epoch: signed.epoch, note: signed.export, identity, listed })
     }
 }
 

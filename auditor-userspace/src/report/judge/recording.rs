@@ -6,6 +6,7 @@ use auditor_common::gap::Gap;
 
 use super::Scope;
 use crate::report::reason::{Acknowledged, Filter, Moment, Reason, Severity, counted, times};
+use crate::report::text::bytes;
 use crate::rollup::history::{Before, Cut, Pause, Run, TAMPERED};
 use crate::rollup::row::Tally;
 use crate::serve::wire;
@@ -186,6 +187,14 @@ fn host(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     let state = Tally { count: 1, ..Tally::default() };
     if let Some(why) = &scope.basis.host.missing_tier {
         found.push(Reason::new(Severity::Note, "lower_tier", "", &state, why.clone(), Filter::default()));
+    }
+    if let Some((is, may)) = scope.basis.host.over_size {
+        let sentence = format!(
+            "the ledger has {} and may have {}, and nothing in it is old enough to go: it grows until the disk is full",
+            bytes(is),
+            bytes(may)
+        );
+        found.push(Reason::new(Severity::Attention, "over_size", "", &state, sentence, Filter::default()));
     }
     if scope.basis.host.root_key_here {
         let sentence = "the root key's private half is still on this machine: keep it elsewhere".to_owned();

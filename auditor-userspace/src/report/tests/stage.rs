@@ -12,12 +12,14 @@
 //!   ack REASON SUBJECT|- host|odoo   an acknowledgement
 //!   guard WHAT [instance=I]          something that no ordinary Odoo does
 //!   limits lines=N contacts=N        bounds of the sums
-//!   tier, root_key                   notes about the host
+//!   tier, root_key, over_size        what the host says of itself
 //!   view all|INSTANCE                whose report
 //!   window SPAN
 //!   verdict WORD                     expected, as are
 //!   alarm|attention|note|acked REASON SUBJECT|- COUNT
 //! ```
+
+use auditor_common::body::Body;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -111,7 +113,7 @@ impl Stage {
                 let number = words.at(1).parse().expect("a number");
                 let record = self.policies.decide(number, words.at(0) == "accept", Actor::Host { uid: 0 });
                 let sealed = self.sealed();
-                self.policies.apply(sealed, &record.expect("it waits"));
+                self.policies.take(sealed.seq, sealed.wall_ns, &Body::Decision(record.expect("it waits")));
                 self.own_catalogue();
             }
             "ack" => self.acknowledge(&words),
@@ -126,6 +128,7 @@ impl Stage {
                 self.limits.contacts = number("contacts", self.limits.contacts);
             }
             "tier" => self.host.missing_tier = Some("this kernel is older than 6.3: no bytes of datagrams".into()),
+            "over_size" => self.host.over_size = Some((21 << 30, 20 << 30)),
             "root_key" => self.host.root_key_here = true,
             "view" => self.view = Some(words.at(1).to_owned()).filter(|view| view != "all"),
             "window" => self.window_ns = span(words.at(1)),
@@ -184,7 +187,7 @@ impl Stage {
         let change: Change = serde_json::from_str(json).expect(json);
         let record = self.policies.ask(instance, actor, &change, &self.knowledge.catalogue, self.scene.now_ns);
         let sealed = self.sealed();
-        self.policies.apply(sealed, &record.expect(json));
+        self.policies.take(sealed.seq, sealed.wall_ns, &Body::Decision(record.expect(json)));
         self.own_catalogue();
     }
 
@@ -203,7 +206,7 @@ impl Stage {
             before_seq: sealed.seq,
             actor: if words.at(3) == "host" { Actor::Host { uid: 0 } } else { Actor::Instance { tgid: 7 } },
         };
-        self.policies.acknowledged(sealed, &record);
+        self.policies.take(sealed.seq, sealed.wall_ns, &Body::Acknowledged(record));
     }
 }
 

@@ -12,7 +12,6 @@ import { Chips } from "./chips/chips";
 import { Destinations } from "./destinations/destinations";
 import { Distribution } from "./distribution/distribution";
 import { ago } from "./format";
-import { ExportDialog } from "./export/export_dialog";
 import { Hero } from "./hero/hero";
 import { LedgerDialog, isOfLedger } from "./ledger/ledger_dialog";
 import { Modules } from "./modules/modules";
@@ -112,17 +111,8 @@ export class TrustReport extends Component {
         });
     }
 
-    /** The wizard, if the daemon can export; else a sentence that it cannot. */
     async exportProof() {
-        const action = await this.trustReport.openExport();
-        if (action) {
-            await this.action.doAction(action);
-        } else {
-            this.dialog.add(ExportDialog, {
-                version: this.status.version,
-                code: this.report ? this.report.code : "",
-            });
-        }
+        await this.action.doAction(await this.trustReport.openExport());
     }
 
     sendTestEvent() {

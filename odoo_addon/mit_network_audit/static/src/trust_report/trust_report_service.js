@@ -2,6 +2,7 @@
 import { registry } from "@web/core/registry";
 
 const REPORT = "network.audit.report";
+const EXPORT = "network.audit.export";
 const RECORD = "network.audit.record";
 
 /**
@@ -34,7 +35,7 @@ export const trustReportService = {
             sendTestEvent: (fromChild) => quietly.call(REPORT, "send_test_event", [fromChild]),
             findTestEvents: (ports, fromSeq) =>
                 quietly.call(REPORT, "find_test_events", [ports, fromSeq]),
-            openExport: () => orm.call(REPORT, "action_export", []),
+            openExport: () => orm.call(EXPORT, "action_open", []),
             openLog: (filter) => orm.call(RECORD, "action_open", [filter]),
         };
     },

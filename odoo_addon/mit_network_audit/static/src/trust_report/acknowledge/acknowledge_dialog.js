@@ -28,7 +28,11 @@ export class AcknowledgeDialog extends Component {
         this.state.isSending = true;
         const { reason, done, close } = this.props;
         try {
-            const answer = await this.trustReport.acknowledge(reason.id, reason.subject, this.state.text);
+            const answer = await this.trustReport.acknowledge(
+                reason.id,
+                reason.subject,
+                this.state.text
+            );
             close();
             await done(answer);
         } finally {

@@ -77,7 +77,7 @@ export class Banner extends Component {
         return remedies(state, this.props.content);
     }
 
-    /** "Forensic capture: active · kernel · 6 of 6 processes named · since 09:12" */
+    /** "Forensic capture: active · kernel · 6 of 6 workers named · since 09:12" */
     get activeTitle() {
         const { hooks, since } = this.status;
         const [, own] = this.instances[0];
@@ -87,7 +87,7 @@ export class Banner extends Component {
             missing
                 ? _t("kernel, %s of %s hooks", this.activeHooks, hooks.length)
                 : _t("kernel"),
-            _t("%s of %s processes named", own.named, own.processes),
+            _t("%s of %s workers named", own.named, own.workers),
             _t("since %s", clock(since)),
         ];
         return parts.join(" · ");

@@ -3,8 +3,8 @@ import { _t } from "@web/core/l10n/translation";
 
 const START = "systemctl start network-audit";
 
-function view(level, icon, title, sentence, remedies = []) {
-    return { level, icon, title, sentence, remedies };
+function view(level, icon, title, sentence, steps = []) {
+    return { level, icon, title, sentence, remedies: steps };
 }
 
 const step = (text, command = "") => ({ text, command });
@@ -15,7 +15,10 @@ const step = (text, command = "") => ({ text, command });
  */
 export function remedies(state, { here, status, report }) {
     const trouble = status.trouble || (report && report.trouble) || {};
-    const mount = step(_t("Odoo in a container: mount the folder (never the socket file)."), here.run_dir);
+    const mount = step(
+        _t("Odoo in a container: mount the folder (never the socket file)."),
+        here.run_dir
+    );
     const states = {
         odoo_away: () =>
             view(
@@ -29,11 +32,16 @@ export function remedies(state, { here, status, report }) {
                 "danger",
                 "fa-power-off",
                 _t("Forensic capture: no daemon here"),
-                _t("There is no socket of the daemon where Odoo looks for it. Nothing is recorded, as far as Odoo can tell."),
+                _t(
+                    "There is no socket of the daemon where Odoo looks for it. Nothing is recorded, as far as Odoo can tell."
+                ),
                 [
                     step(_t("Is the daemon installed and started on the host?"), START),
                     mount,
-                    step(_t("Another folder than this one: set it in Odoo's environment."), "NETWORK_AUDIT_RUN_DIR"),
+                    step(
+                        _t("Another folder than this one: set it in Odoo's environment."),
+                        "NETWORK_AUDIT_RUN_DIR"
+                    ),
                 ]
             ),
         stopped: () =>
@@ -41,7 +49,9 @@ export function remedies(state, { here, status, report }) {
                 "danger",
                 "fa-power-off",
                 _t("Forensic capture: the daemon does not run"),
-                _t("Its socket is there, and nobody listens: the daemon was stopped or has failed."),
+                _t(
+                    "Its socket is there, and nobody listens: the daemon was stopped or has failed."
+                ),
                 [
                     step(_t("Look at what it said last."), "journalctl -u network-audit -n 50"),
                     step(_t("Start it."), START),
@@ -54,7 +64,12 @@ export function remedies(state, { here, status, report }) {
                 _t("Forensic capture: Odoo may not ask the daemon"),
                 trouble.detail,
                 [
-                    step(_t("The folder has to be open to all (0755), its sockets as well (0666): who may see what is decided by the daemon."), here.run_dir),
+                    step(
+                        _t(
+                            "The folder has to be open to all (0755), its sockets as well (0666): who may see what is decided by the daemon."
+                        ),
+                        here.run_dir
+                    ),
                 ]
             ),
         slow: () =>
@@ -70,7 +85,10 @@ export function remedies(state, { here, status, report }) {
                 "danger",
                 "fa-question-circle",
                 _t("Forensic capture: another program answers"),
-                _t("Whoever listens on the daemon's socket does not speak like it: %s", trouble.detail || ""),
+                _t(
+                    "Whoever listens on the daemon's socket does not speak like it: %s",
+                    trouble.detail || ""
+                ),
                 [step(_t("See who listens there."), "ss -xlp")]
             ),
         stranger: () =>
@@ -81,7 +99,11 @@ export function remedies(state, { here, status, report }) {
                 _t("It answers, and does not know this process as one that it watches."),
                 [
                     step(_t("Restart Odoo, so that it is seen from its beginning.")),
-                    step(_t("The daemon has to live in the host's process namespace: with containers, outside of them.")),
+                    step(
+                        _t(
+                            "The daemon has to live in the host's process namespace: with containers, outside of them."
+                        )
+                    ),
                     step(_t("Is this Odoo within the daemon's scope?"), "auditor status"),
                 ]
             ),
@@ -90,20 +112,35 @@ export function remedies(state, { here, status, report }) {
                 "warning",
                 "fa-history",
                 _t("The daemon is older than this app"),
-                _t("It records, and cannot tell the verdict. Its version: %s", (status.value && status.value.version) || _t("unknown")),
-                [step(_t("Update the daemon on the host, then restart it."), "systemctl restart network-audit")]
+                _t(
+                    "It records, and cannot tell the verdict. Its version: %s",
+                    (status.value && status.value.version) || _t("unknown")
+                ),
+                [
+                    step(
+                        _t("Update the daemon on the host, then restart it."),
+                        "systemctl restart network-audit"
+                    ),
+                ]
             ),
-        refused: () => view("warning", "fa-ban", _t("The daemon refuses the question"), trouble.detail),
+        refused: () =>
+            view("warning", "fa-ban", _t("The daemon refuses the question"), trouble.detail),
         failed: () =>
-            view("danger", "fa-exclamation-triangle", _t("The daemon cannot answer"), trouble.detail, [
-                step(_t("Look at its log."), "journalctl -u network-audit -n 50"),
-            ]),
+            view(
+                "danger",
+                "fa-exclamation-triangle",
+                _t("The daemon cannot answer"),
+                trouble.detail,
+                [step(_t("Look at its log."), "journalctl -u network-audit -n 50")]
+            ),
         auditing_off: () =>
             view(
                 "warning",
                 "fa-toggle-off",
                 _t("Forensic capture: switched off for this Odoo"),
-                _t("Somebody switched network auditing off, and that is sealed. The kernel goes on counting what is not recorded."),
+                _t(
+                    "Somebody switched network auditing off, and that is sealed. The kernel goes on counting what is not recorded."
+                ),
                 [step(_t("Switch it on again under Network Audit → Configuration → Settings."))]
             ),
         no_hooks: () =>
@@ -138,7 +175,9 @@ export function remedies(state, { here, status, report }) {
                 "warning",
                 "fa-server",
                 _t("This Odoo is not known as an instance"),
-                _t("The daemon takes it for the host's administrator, because it runs as root, and shows the whole host."),
+                _t(
+                    "The daemon takes it for the host's administrator, because it runs as root, and shows the whole host."
+                ),
                 [
                     step(_t("Is this Odoo within the daemon's scope?"), "auditor status"),
                     step(_t("Do not run Odoo as root.")),

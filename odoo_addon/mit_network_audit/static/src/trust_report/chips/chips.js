@@ -36,8 +36,12 @@ export class Chips extends Component {
             state: this.here.protected ? "good" : "bad",
             title: this.here.protected ? _t("Append-only log") : _t("The log can be changed"),
             detail: this.here.protected
-                ? _t("Looked up now: the database refuses to change or delete a row of the Audit Log.")
-                : _t("Looked up now: the trigger that refuses changes is not there. Verify compares every row with the ledger."),
+                ? _t(
+                      "Looked up now: the database refuses to change or delete a row of the Audit Log."
+                  )
+                : _t(
+                      "Looked up now: the trigger that refuses changes is not there. Verify compares every row with the ledger."
+                  ),
         };
     }
 
@@ -57,7 +61,12 @@ export class Chips extends Component {
             state: sealed ? "good" : "open",
             title: sealed ? _t("Hash-chained") : _t("Nothing is sealed yet"),
             detail: sealed
-                ? _t("%s of %s records are under a signed checkpoint, the last one of %s. Verify chain proves it.", count(sealed), count(records), clock(at))
+                ? _t(
+                      "%s of %s records are under a signed checkpoint, the last one of %s. Verify chain proves it.",
+                      count(sealed),
+                      count(records),
+                      clock(at)
+                  )
                 : _t("The first seal comes within seconds of the first record."),
         };
     }
@@ -70,7 +79,10 @@ export class Chips extends Component {
             title: unknown.length ? _t("The log has columns of its own") : _t("Bodies OFF"),
             detail: unknown.length
                 ? _t("Looked up now: columns that are not this app's: %s", unknown.join(", "))
-                : _t("Looked up now: %s columns, none of them for contents, paths, queries or values.", columns),
+                : _t(
+                      "Looked up now: %s columns, none of them for contents, paths, queries or values.",
+                      columns
+                  ),
         };
     }
 
@@ -80,7 +92,9 @@ export class Chips extends Component {
             id: "self_egress",
             state: own ? "bad" : "good",
             title: _t("Self-egress %s", count(own)),
-            detail: _t("Connections of the auditor itself in this period, seen by the kernel; none are wanted."),
+            detail: _t(
+                "Connections of the auditor itself in this period, seen by the kernel; none are wanted."
+            ),
         };
     }
 }

@@ -45,7 +45,10 @@ export class Destinations extends Component {
     }
 
     place(line) {
-        const name = line.destination.includes(":") && line.port ? `[${line.destination}]` : line.destination;
+        const name =
+            line.destination.includes(":") && line.port
+                ? `[${line.destination}]`
+                : line.destination;
         return line.port ? `${name}:${line.port}` : name;
     }
 

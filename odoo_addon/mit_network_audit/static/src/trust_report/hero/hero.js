@@ -67,7 +67,9 @@ export class Hero extends Component {
     }
 
     mark(reason) {
-        return reason.acknowledged ? { icon: "fa-check", color: "secondary" } : MARKS[reason.severity];
+        return reason.acknowledged
+            ? { icon: "fa-check", color: "secondary" }
+            : MARKS[reason.severity];
     }
 
     severity(reason) {

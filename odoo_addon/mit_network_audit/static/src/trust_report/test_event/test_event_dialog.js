@@ -58,7 +58,10 @@ export class TestEventDialog extends Component {
         const until = Date.now() + PATIENCE;
         while (this.isThere && !this.isSealed && Date.now() < until) {
             const ports = this.state.events.map((it) => it.local_port);
-            const { value, trouble } = await this.trustReport.findTestEvents(ports, this.props.records);
+            const { value, trouble } = await this.trustReport.findTestEvents(
+                ports,
+                this.props.records
+            );
             if (trouble) {
                 this.state.trouble = trouble;
                 return;

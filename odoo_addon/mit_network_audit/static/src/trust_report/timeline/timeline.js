@@ -75,6 +75,10 @@ export class Timeline extends Component {
 
     get label() {
         const operations = this.props.report.hours.reduce((all, hour) => all + hour.operations, 0);
-        return _t("%s operations over this period; %s times when the recording was not whole", count(operations), this.props.report.gaps.length);
+        return _t(
+            "%s operations over this period; %s times when the recording was not whole",
+            count(operations),
+            this.props.report.gaps.length
+        );
     }
 }

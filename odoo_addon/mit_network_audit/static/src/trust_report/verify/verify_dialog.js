@@ -33,6 +33,7 @@ export class VerifyDialog extends Component {
             different: [],
             missing: [],
             unknown: [],
+            judged: [],
             isProtected: true,
             isOver: false,
         });
@@ -46,9 +47,8 @@ export class VerifyDialog extends Component {
     async run() {
         const { value, trouble } = await this.trustReport.verify();
         Object.assign(this.state, { ledger: value || null, trouble: trouble || null });
-        if (!trouble) {
-            await this.compare();
-        }
+        // The rows are compared with what the daemon has, whatever can be proven about that.
+        await this.compare();
         this.state.isOver = true;
         this.props.done({
             isGood: this.isGood,
@@ -62,7 +62,7 @@ export class VerifyDialog extends Component {
         while (next !== null && this.isThere) {
             const { value, trouble } = await this.trustReport.compare(next);
             if (trouble) {
-                this.state.trouble = trouble;
+                this.state.trouble = this.state.trouble || trouble;
                 return;
             }
             this.take(value);
@@ -77,7 +77,7 @@ export class VerifyDialog extends Component {
         state.end = piece.end;
         state.position = piece.next === null ? piece.end : piece.next;
         state.isProtected = piece.protected;
-        for (const name of ["different", "missing", "unknown"]) {
+        for (const name of ["different", "missing", "unknown", "judged"]) {
             state[name].push(...piece[name]);
         }
     }
@@ -85,7 +85,11 @@ export class VerifyDialog extends Component {
     get progress() {
         const { start, end, position } = this.state;
         const span = end - (start || 0);
-        return span > 0 ? Math.round((100 * (position - start)) / span) : this.state.isOver ? 100 : 0;
+        return span > 0
+            ? Math.round((100 * (position - start)) / span)
+            : this.state.isOver
+              ? 100
+              : 0;
     }
 
     get isLedgerGood() {
@@ -105,15 +109,22 @@ export class VerifyDialog extends Component {
     /** The result in one line. */
     get sentence() {
         const { trouble, ledger, compared } = this.state;
+        const first = this.firstBad;
+        if (first !== null) {
+            return _t(
+                "The Audit Log is not what the ledger says: record %s is the first that differs.",
+                first
+            );
+        }
         if (trouble) {
             return _t("Not verified: %s", trouble.detail || trouble.kind);
         }
-        const first = this.firstBad;
-        if (first !== null) {
-            return _t("The Audit Log is not what the ledger says: record %s is the first that differs.", first);
-        }
         const summary = ledger.ledgers.map((it) => it.summary).join(" ");
-        return _t("%s The %s rows of the Audit Log are what the ledger says.", summary, count(compared));
+        return _t(
+            "%s The %s rows of the Audit Log are what the ledger says.",
+            summary,
+            count(compared)
+        );
     }
 
     get firstBad() {
@@ -135,6 +146,12 @@ export class VerifyDialog extends Component {
         ]
             .sort((one, two) => one.seq - two.seq)
             .slice(0, NAMED);
+    }
+
+    /** Rows whose class was another one when they were taken over. */
+    get judged() {
+        const seqs = this.state.judged.map((it) => it.seq);
+        return seqs.length > NAMED ? `${seqs.slice(0, NAMED).join(", ")} …` : seqs.join(", ");
     }
 
     get answers() {

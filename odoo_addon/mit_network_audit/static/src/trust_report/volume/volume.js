@@ -31,7 +31,9 @@ export class Volume extends Component {
                 plugins: {
                     legend: { display: false },
                     tooltip: {
-                        callbacks: { label: ({ dataset, raw }) => `${dataset.label}: ${bytes(raw)}` },
+                        callbacks: {
+                            label: ({ dataset, raw }) => `${dataset.label}: ${bytes(raw)}`,
+                        },
                     },
                 },
                 scales: {
@@ -39,7 +41,12 @@ export class Volume extends Component {
                         beginAtZero: true,
                         reverse: localization.direction === "rtl",
                         grid: { color: color("grid") },
-                        ticks: { color: color("ink"), maxTicksLimit: 5, maxRotation: 0, callback: (value) => bytes(value) },
+                        ticks: {
+                            color: color("ink"),
+                            maxTicksLimit: 5,
+                            maxRotation: 0,
+                            callback: (value) => bytes(value),
+                        },
                     },
                     y: {
                         position: localization.direction === "rtl" ? "right" : "left",
@@ -85,7 +92,12 @@ export class Volume extends Component {
 
     get label() {
         const parts = this.bars.map((bar) =>
-            _t("%s: sent %s, received %s", bar.title, bytes(bar.sent, bar.unmeasured), bytes(bar.received, bar.unmeasured))
+            _t(
+                "%s: sent %s, received %s",
+                bar.title,
+                bytes(bar.sent, bar.unmeasured),
+                bytes(bar.received, bar.unmeasured)
+            )
         );
         return _t("Volume, bytes transferred. %s", parts.join("; "));
     }

@@ -1,0 +1,2 @@
+# Part of Network Audit. License LGPL-3.
+from . import export  # noqa: F401
