@@ -15,13 +15,9 @@ import odoo.http
 from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
-<<<<<<< HEAD
-from .core import carry, frames, hook, layers
-=======
 from odoo.addons.base.models import ir_cron
 
-from .core import calls, carry, frames, hints, hook, layers
->>>>>>> series
+from .core import carry, frames, hook, layers
 from .core.origin import CRON, CURRENT, Host, Origin
 from .core.wrapper import Wrapper
 

@@ -12,14 +12,7 @@ import sys
 
 from . import calls, hints, redaction
 from .origin import Host
-<<<<<<< HEAD
 from .recorder import ALIVE, Recorder
-=======
-from .recorder import Recorder
-
-# Raised by ourselves: a hook that was silenced does not answer.
-ALIVE = 'network_audit.alive'
->>>>>>> series
 
 
 def _events(recorder):
