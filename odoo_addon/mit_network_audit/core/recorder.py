@@ -110,7 +110,7 @@ class Recorder:
             ring.close()
 
     def served(self, accepted, origin):
-        """Says on whose behalf an accepted socket is used, and has the hook say that it is alive."""
+        """Says on whose behalf an accepted socket is used; the hook says that it is alive."""
         sys.audit(ALIVE)
         sock = calls.kernel_socket(accepted)
         if sock is not None and calls.family(sock) in calls.INTERNET:
