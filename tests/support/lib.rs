@@ -19,6 +19,7 @@ mod scene;
 pub mod second;
 mod servers;
 mod skip;
+pub mod soak;
 pub mod witness;
 
 pub use daemon::{Daemon, Scope, verifier};

@@ -1,7 +1,7 @@
 //! A real Odoo, as on a customer's machine: an unprivileged user, namespaces and a control group of its own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -45,13 +45,25 @@ pub struct Start<'a> {
     pub environment: Vec<(&'static str, String)>,
     /// What its command line says besides.
     pub arguments: Vec<String>,
+    /// More addons, by their folders; they are installed as well.
+    pub addons: Vec<PathBuf>,
 }
 
 impl<'a> Start<'a> {
     /// Prefork with two workers, and the addon loaded and installed.
     pub fn new(group: &'a Group, run_folder: &'a Path, servers: &'a Servers) -> Self {
         let door = Door::Loaded;
-        Self { group, run_folder, servers, workers: 2, crons: 0, door, environment: Vec::new(), arguments: Vec::new() }
+        Self {
+            group,
+            run_folder,
+            servers,
+            workers: 2,
+            crons: 0,
+            door,
+            environment: Vec::new(),
+            arguments: Vec::new(),
+            addons: Vec::new(),
+        }
     }
 }
 
@@ -70,8 +82,8 @@ impl Odoo {
         let installation = Installation::find().expect("an Odoo that is set up");
         Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
         let name = unique_name();
-        make_database(&installation, start.door, &name);
-        let addons = staged(&installation, start.door != Door::Nowhere);
+        make_database(&installation, start.door, &start.addons, &name);
+        let addons = staged(&installation, start.door != Door::Nowhere, &start.addons);
         let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
         if start.door == Door::OnPath {
             "base,rpc,web".clone_into(&mut server.load);
@@ -90,7 +102,7 @@ impl Odoo {
     /// Another database for the same server; it is gone with it.
     pub fn add_database(&mut self) -> String {
         let name = unique_name();
-        make_database(&self.installation, Door::Loaded, &name);
+        make_database(&self.installation, Door::Loaded, &[], &name);
         self.others.push(name.clone());
         name
     }
@@ -240,17 +252,20 @@ impl Drop for Odoo {
 }
 
 /// The addons of a server, with the auditor's own or without.
-fn staged(installation: &Installation, with_ours: bool) -> Addons {
-    if with_ours {
+fn staged(installation: &Installation, with_ours: bool, more: &[PathBuf]) -> Addons {
+    if with_ours && more.is_empty() {
+        // As `cargo xtask up` has them: the same template database.
         return Addons::stage(installation, &checkout()).expect("the addons");
     }
+    let ours = with_ours.then(|| checkout().join("odoo_addon/mit_network_audit"));
     let vendors = ["vendor_demo", "vendor_other"].map(|name| checkout().join("tests/odoo_addons").join(name));
-    Addons::stage_from(installation, &vendors).expect("the addons")
+    let sources: Vec<PathBuf> = ours.into_iter().chain(vendors).chain(more.iter().cloned()).collect();
+    Addons::stage_from(installation, &sources).expect("the addons")
 }
 
 /// A database with the demonstration vendors, and with the auditor's addon where it is to be installed.
-fn make_database(installation: &Installation, door: Door, name: &str) {
-    let installed = staged(installation, door == Door::Loaded);
+fn make_database(installation: &Installation, door: Door, more: &[PathBuf], name: &str) {
+    let installed = staged(installation, door == Door::Loaded, more);
     let template = database::template_with(installation, &installed).expect("a template database");
     database::clone(installation, &template, name).expect("a database");
 }

@@ -15,7 +15,7 @@ type Table = fn(&Path, &[String]) -> Result<()>;
 
 /// The tables, by the names that one asks for them by.
 const TABLES: &[(&str, Table)] =
-    &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger), ("app", app)];
+    &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger), ("app", app), ("soak", soak)];
 
 /// Prints one table, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
@@ -45,6 +45,15 @@ fn daemon(checkout: &Path, _: &[String]) -> Result<()> {
     let mut cargo = programs::cargo(checkout);
     cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-daemon", "--"]);
     process::run(cargo.arg(auditor)).context("the daemon's table misses a goal, or cannot be measured")
+}
+
+/// How many calls of an Odoo under load are credited to whom they should be.
+fn soak(checkout: &Path, arguments: &[String]) -> Result<()> {
+    let auditor = programs::auditor(Profile::Dev)?;
+    say("bench", &format!("with {}", auditor.display()));
+    let mut cargo = programs::cargo(checkout);
+    cargo.args(["run", "--quiet", "-p", "auditor-tests", "--bin", "bench-soak", "--"]);
+    process::run(cargo.args(arguments)).context("somebody is credited wrongly or too few are, or it cannot be measured")
 }
 
 /// What the ledger costs, against redb and SHA-256 alone.

@@ -57,7 +57,7 @@ enum Task {
     Vectors,
     /// Measure what it costs, and print the tables
     Bench {
-        /// One table: kernel, daemon, hook or ledger; all by default
+        /// One table: kernel, daemon, hook, ledger or soak; all by default
         table: Option<String>,
         /// What its program is told
         #[arg(last = true)]
