@@ -14,6 +14,7 @@ use auditor_userspace::serve::books::{Books, Shelf};
 use auditor_userspace::serve::export::Exports;
 use auditor_userspace::serve::orders::{self, Refused};
 use auditor_userspace::serve::peer::Instances;
+use auditor_userspace::serve::proof::Prover;
 use auditor_userspace::serve::records::Ledger;
 use auditor_userspace::serve::socket::{Window, serve};
 use auditor_userspace::serve::status::Status;
@@ -60,7 +61,8 @@ fn socket() -> &'static PathBuf {
             instances: Instances::default(),
             books: Shelf::new(books),
             desk,
-            exports: Exports::new(state, store.reader()),
+            exports: Exports::new(state.clone(), store.reader()),
+            prover: Prover::new(state),
             own_uid: 0,
         };
         serve(listener, window).expect("a window");
