@@ -1,5 +1,7 @@
 //! Bodies to bytes: definite lengths, shortest heads, keys in ascending order.
 
+use minicbor::Encoder;
+
 use super::{
     AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Hook, Loss,
     PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd, Unrecorded,
@@ -16,7 +18,7 @@ impl Body {
 
     /// Adds its bytes to others.
     pub fn encode_into(&self, bytes: &mut Vec<u8>) {
-        let mut out = Writer(std::mem::take(bytes));
+        let mut out = Writer(Encoder::new(std::mem::take(bytes)));
         match self {
             Self::Genesis { version, root, log } => {
                 out.map(3).key(1).text(version).key(2).bytes(root).key(3).bytes(log);
@@ -56,44 +58,22 @@ impl Body {
             Self::Export(export) => self::export(&mut out, export),
             Self::Recover(recover) => self::recover(&mut out, recover),
         }
-        *bytes = out.0;
+        *bytes = out.0.into_writer();
     }
 }
 
-/// CBOR into memory, in the one form that is ours: what takes every byte has no errors to handle, and a writer that
-/// hands each of them back costs as much as the hashing of what it wrote.
-struct Writer(Vec<u8>);
+/// An encoder into memory, which takes every byte: there are no errors to handle.
+struct Writer(Encoder<Vec<u8>>);
 
 impl Writer {
-    /// The head of an item: RFC 8949, section 3, in the shortest form.
-    #[inline]
-    fn head(&mut self, major: u8, number: u64) -> &mut Self {
-        let major = major << 5;
-        match number {
-            0..24 => self.0.push(major | number as u8),
-            24..0x100 => self.0.extend_from_slice(&[major | 0x18, number as u8]),
-            0x100..0x1_0000 => {
-                let [high, low] = (number as u16).to_be_bytes();
-                self.0.extend_from_slice(&[major | 0x19, high, low]);
-            }
-            0x1_0000..0x1_0000_0000 => {
-                self.0.push(major | 0x1a);
-                self.0.extend_from_slice(&(number as u32).to_be_bytes());
-            }
-            _ => {
-                self.0.push(major | 0x1b);
-                self.0.extend_from_slice(&number.to_be_bytes());
-            }
-        }
+    fn map(&mut self, keys: u64) -> &mut Self {
+        let _ = self.0.map(keys);
         self
     }
 
-    fn map(&mut self, keys: u64) -> &mut Self {
-        self.head(5, keys)
-    }
-
     fn array(&mut self, elements: usize) -> &mut Self {
-        self.head(4, elements as u64)
+        let _ = self.0.array(elements as u64);
+        self
     }
 
     fn key(&mut self, key: u8) -> &mut Self {
@@ -101,26 +81,27 @@ impl Writer {
     }
 
     fn uint(&mut self, number: impl Into<u64>) -> &mut Self {
-        self.head(0, number.into())
+        let _ = self.0.u64(number.into());
+        self
     }
 
     fn flag(&mut self, flag: bool) -> &mut Self {
-        self.0.push(if flag { 0xf5 } else { 0xf4 });
+        let _ = self.0.bool(flag);
         self
     }
 
     fn text(&mut self, text: &str) -> &mut Self {
-        self.head(3, text.len() as u64).0.extend_from_slice(text.as_bytes());
+        let _ = self.0.str(text);
         self
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.head(2, bytes.len() as u64).0.extend_from_slice(bytes);
+        let _ = self.0.bytes(bytes);
         self
     }
 
     fn null(&mut self) -> &mut Self {
-        self.0.push(0xf6);
+        let _ = self.0.null();
         self
     }
 
