@@ -2,6 +2,11 @@
 
 use std::io;
 
+/// An hour in nanoseconds.
+pub const HOUR_NS: u64 = 3_600_000_000_000;
+/// A day in nanoseconds.
+pub const DAY_NS: u64 = 24 * HOUR_NS;
+
 /// One moment, on the three clocks that evidence needs. All in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {

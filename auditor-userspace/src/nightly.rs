@@ -2,19 +2,16 @@
 //!
 //! Without it nobody would notice for months that a file has rotted. What it finds is sealed, and is in the verdict.
 
-use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use auditor_common::body::Checked;
 use auditor_common::verify::exit;
 
-use crate::clock;
+use crate::clock::{self, DAY_NS, HOUR_NS};
 use crate::config::Places;
-use crate::verify::{Report, in_child, worst};
+use crate::verify::{Report, in_child, reader, worst};
 
-const HOUR_NS: u64 = 3_600_000_000_000;
-const DAY_NS: u64 = 24 * HOUR_NS;
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(30);
 /// How often before the records have been read.
@@ -74,9 +71,8 @@ pub fn keep(places: Places, hour: u8, daemon: impl Daemon) -> std::io::Result<Jo
 /// Verifies the ledger in a process of its own.
 #[must_use]
 pub fn verify(places: &Places) -> Checked {
-    // This very program, even if its file has been replaced meanwhile.
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("--state-dir").arg(&places.state).args(["read-ledger", GENTLY]);
+    let mut command = reader(&places.state);
+    command.arg(GENTLY);
     match in_child(command, &mut |_| {}) {
         Ok(report) => of(&report),
         Err(error) => {

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use auditor_common::body::{Body, Restated};
 
 use crate::catalogue::{Catalogue, Entry, Vendor, Word};
+use crate::clock::HOUR_NS;
 use change::{Change, Effect};
 use lasting::Lasting;
 use record::{AckRecord, Actor, PolicyRecord, Sealed, Step};
@@ -27,7 +28,6 @@ pub const WAITING_MAX: usize = 50;
 pub const REQUESTS_AN_HOUR: usize = 100;
 /// This many decisions are remembered one by one.
 const REMEMBERED: usize = 10_000;
-const HOUR_NS: u64 = 3_600_000_000_000;
 
 /// Why a request was not taken. None of these is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub mod timeline; // when the recording was not whole
 
 use serde::{Deserialize, Serialize};
 
-use crate::rollup::HOUR_NS;
+use crate::clock::HOUR_NS;
 use basis::Basis;
 use judge::Scope;
 use panels::{Cards, DestinationLine, HourLine, ModuleLine, Share};

@@ -22,7 +22,6 @@ use crate::flow::UDP;
 use crate::serve::wire::{self, Head};
 use contacts::{Contact, Contacts, First};
 use history::History;
-pub use hours::HOUR_NS;
 use hours::Hours;
 use open::{Open, OpenFlows, PROBE_NS, Stands};
 use row::{Key, Row, Sums, Tally};

@@ -61,6 +61,7 @@ pub use segment::list as list_segments;
 pub use tree::StoreTree;
 
 use crate::chain::{Chain, Link, Now};
+use crate::clock::HOUR_NS;
 use crate::key::Keys;
 use read::Shared;
 
@@ -81,7 +82,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        const HOUR_NS: u64 = 3600 * 1_000_000_000;
         Self { segment_bytes: 256 << 20, segment_ns: 24 * HOUR_NS, epoch_ns: HOUR_NS, reserve_bytes: 64 << 20 }
     }
 }

@@ -16,7 +16,7 @@ use auditor_common::note::VerifierKey;
 use auditor_common::origin::Origin;
 use auditor_common::verify::{Answer, Evidence, Finding, Identity, REQUIRED, Released, Standing, Trust, Verdict, exit};
 
-pub use child::{child, confine, end, in_child, reader};
+pub use child::{again, child, confine, end, in_child, reader};
 pub use report::Report;
 
 use crate::key::{self, KeyError};

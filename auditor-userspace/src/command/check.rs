@@ -1,6 +1,6 @@
 //! `auditor check`, and the process that it starts to read: damage to a file can end the process that reads it.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
@@ -11,12 +11,12 @@ use crate::command::exit;
 use crate::config::Places;
 use crate::report::reason::counted;
 use crate::store::{Fault, Inspection, StoreError, check};
-use crate::verify::{confine, end};
+use crate::verify::{again, confine, end};
 
 /// Has the store checked in a process of its own.
 pub(super) fn run(places: &Places, as_json: bool) -> anyhow::Result<u8> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("--state-dir").arg(&places.state).arg("check-ledger").stdin(Stdio::null());
+    let mut command = again(&places.state, "check-ledger");
+    command.stdin(Stdio::null());
     if as_json {
         command.arg("--json");
     }

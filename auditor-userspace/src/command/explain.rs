@@ -9,6 +9,7 @@ use crate::attribute::reason;
 use crate::client;
 use crate::command::exit;
 use crate::config::Places;
+use crate::report::text::printable;
 
 /// Says what a record says, how that is known, and what it proves.
 pub(super) fn run(places: &Places, seq: u64) -> anyhow::Result<u8> {
@@ -27,11 +28,6 @@ pub(super) fn run(places: &Places, seq: u64) -> anyhow::Result<u8> {
 
 fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
-}
-
-/// What is claimed or comes from the network steers no terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 fn explain(record: &Value) -> String {

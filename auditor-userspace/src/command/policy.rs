@@ -8,6 +8,7 @@ use crate::cli::{AckArgs, PolicyCommand};
 use crate::client;
 use crate::command::exit;
 use crate::config::Places;
+use crate::report::text::printable;
 
 /// Shows what was asked for, or answers it.
 pub(super) fn run(places: &Places, command: &PolicyCommand) -> anyhow::Result<u8> {
@@ -92,11 +93,6 @@ fn section(heading: &str, requests: &Value) {
         table.add_row(cells.iter().map(Cell::new).chain([Cell::new(printable(&wanted))]));
     }
     println!("\n{heading}\n{table}");
-}
-
-/// What an instance asks for is its own text: nothing of it may steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 /// Acknowledges a reason of the verdict.

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::cli::{FlowsArgs, Output, Since, SumsArgs, WhichArgs};
+use crate::clock::DAY_NS;
 use crate::command::events::question;
 use crate::command::exit;
 use crate::config::Places;
-use crate::report::basis::DAY_NS;
 use crate::report::{Report, text};
 use crate::{client, events};
 

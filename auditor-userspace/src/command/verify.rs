@@ -12,7 +12,7 @@ use crate::verify::{Progress, Request, child, in_child, reader};
 pub(super) fn print(places: &Places, as_json: bool, root_key: Option<&str>) -> anyhow::Result<u8> {
     // A key that cannot be read is the caller's to correct, before anything is started.
     let _ = parse(root_key)?;
-    let mut command = reader(&places.state).context("cannot find this program to start it again")?;
+    let mut command = reader(&places.state);
     if let Some(root_key) = root_key {
         command.arg("--root-key").arg(root_key);
     }

@@ -30,7 +30,8 @@ use serde::{Deserialize, Serialize};
 use super::ClientAddresses;
 use crate::attribute::instance;
 use crate::attribute::proc::Seen;
-use crate::policy::change::{Change, RETENTION_MAX, RETENTION_MIN};
+use crate::clock::DAY_NS;
+use crate::policy::change::{Change, RETENTION_MAX, RETENTION_MIN, is_line};
 use crate::policy::terms::{Floor, Policy as Recording, Terms};
 
 /// Names of instances are not longer, in bytes.
@@ -97,7 +98,6 @@ impl Retention {
     /// As the ledger has it. Whatever `keep_days` say, nothing goes that is younger than `min_days`.
     #[must_use]
     pub fn policy(self, keep_days: u32, actor: &str) -> Policy {
-        const DAY_NS: u64 = 86_400_000_000_000;
         Policy {
             keep_ns: u64::from(keep_days) * DAY_NS,
             max_bytes: self.max_gib << 30,
@@ -154,7 +154,7 @@ impl InstanceRule {
 
     fn check(&self) -> Result<(), String> {
         let Self { name, unit, cgroup, config, data_dir, uid } = self;
-        if name.trim().is_empty() || name.len() > NAME_MAX || name.contains(char::is_control) {
+        if name.trim().is_empty() || !is_line(name, NAME_MAX) {
             return Err(format!("an [[instance]] has a name of at most {NAME_MAX} bytes in one line"));
         }
         if unit.is_none() && cgroup.is_none() && config.is_none() && data_dir.is_none() && uid.is_none() {

@@ -4,7 +4,7 @@ use auditor_common::body::{Actor, Body, Export};
 
 use super::Pipeline;
 use super::seal::Sealing;
-use crate::clock::Now;
+use crate::clock::{DAY_NS, HOUR_NS, Now};
 use crate::policy::AskError;
 use crate::serve::orders::{Done, Order, Outcome, Refused};
 use crate::serve::status::Kept;
@@ -12,7 +12,7 @@ use crate::serve::wire;
 use crate::store::{Removed, Usage};
 
 /// How often it is looked whether there is something to remove.
-const RETAIN_NS: u64 = 3_600_000_000_000;
+const RETAIN_NS: u64 = HOUR_NS;
 /// How often the window is told how much there is.
 const MEASURE_NS: u64 = 60_000_000_000;
 /// An instance is handed out so many parts in an hour: each of them is sealed, and read twice.
@@ -136,7 +136,6 @@ impl Pipeline {
 }
 
 fn kept(usage: &Usage, now: Now) -> Kept {
-    const DAY_NS: u64 = 86_400_000_000_000;
     let Usage { segments, policy } = usage;
     Kept {
         since: segments.first().map(|oldest| wire::time(oldest.oldest_wall_ns)).unwrap_or_default(),

@@ -5,11 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use auditor_common::body::{AckRecord, Actor, Body, PolicyRecord};
 
 use super::Pipeline;
-use crate::clock::Now;
+use crate::clock::{HOUR_NS, Now};
 use crate::policy::{AskError, REQUESTS_AN_HOUR};
 use crate::serve::orders::{Done, Order, Refused};
-
-const HOUR_NS: u64 = 3_600_000_000_000;
 
 /// When each instance had something done lately.
 #[derive(Debug, Default)]

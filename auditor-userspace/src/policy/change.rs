@@ -18,9 +18,15 @@ pub const RETENTION_MAX: u32 = 3650;
 pub const CHANNELS: [&str; 10] =
     ["requests", "httpx", "urllib", "http", "smtp", "imap", "pop3", "tls", "socket", "serve"];
 /// Texts in a request are not longer, in bytes.
-const TEXT_MAX: usize = 500;
+pub const TEXT_MAX: usize = 500;
 /// Nor are lists.
 const LIST_MAX: usize = 50;
+
+/// Whether this is one line of at most so many bytes.
+#[must_use]
+pub fn is_line(text: &str, most: usize) -> bool {
+    text.len() <= most && !text.contains(char::is_control)
+}
 
 /// A change of how an instance is recorded. Written as `{"setting": "retention_days", "value": 365}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +120,7 @@ impl Change {
 
     /// Why nobody may ask for this, if nobody may.
     pub fn check(&self) -> Result<(), String> {
-        let text = |text: &str| !text.trim().is_empty() && text.len() <= TEXT_MAX && !text.contains(char::is_control);
+        let text = |text: &str| !text.trim().is_empty() && is_line(text, TEXT_MAX);
         let list = |length: usize| length <= LIST_MAX;
         match self {
             Self::RetentionDays(days) if !(RETENTION_MIN..=RETENTION_MAX).contains(days) => {

@@ -5,9 +5,6 @@ use crate::policy::Policies;
 use crate::rollup::Rollup;
 use crate::rollup::row::Tally;
 
-/// A day, nanoseconds.
-pub const DAY_NS: u64 = 24 * 3_600_000_000_000;
-
 /// What is asked, and what is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Basis<'a> {

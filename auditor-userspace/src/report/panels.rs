@@ -182,12 +182,12 @@ pub(super) fn shares(scope: &Scope<'_>) -> Vec<Share> {
         .collect()
 }
 
-/// The destinations, watched ones first, then those that are explained least; and how many are left out.
 /// Probes of a name look-up sent nothing anywhere: they are no destination of anybody.
 const fn went_there(sums: &Sums) -> bool {
     sums.operations.first_ns > 0 || sums.sent + sums.received > 0
 }
 
+/// The destinations, watched ones first, then those that are explained least; and how many are left out.
 pub(super) fn destinations(scope: &Scope<'_>) -> (Vec<DestinationLine>, u64) {
     struct Line<'a> {
         row: &'a Row<'a>,

@@ -219,7 +219,7 @@ const fn class(class: Class) -> &'static str {
 }
 
 /// Names come from claims and from the network: nothing of them may steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 

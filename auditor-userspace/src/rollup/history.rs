@@ -6,8 +6,8 @@ use std::sync::Arc;
 use auditor_common::body::{Ack, Checked, Egress, FlowOpened, Hook, Loss, Recover, RunStart, Seal, Unrecorded};
 use auditor_common::gap::Gap;
 
-use super::hours::HOUR_NS;
 use super::row::Tally;
+use crate::clock::HOUR_NS;
 use crate::serve::wire::Head;
 
 /// This many runs, and as many pauses of hooks, are remembered one by one.

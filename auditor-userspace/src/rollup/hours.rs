@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::row::{Key, Other, Row, Sums, Tally};
+use crate::clock::HOUR_NS;
 use crate::destination::{Class, Knowledge};
-
-/// An hour, nanoseconds.
-pub const HOUR_NS: u64 = 3_600_000_000_000;
 
 #[derive(Clone, Debug, Default)]
 struct Hour {

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::{BEGIN_NS, INSTANCE, Scene};
-use super::{HOUR_NS, Limits, Rollup};
+use super::{Limits, Rollup};
 use crate::catalogue::Catalogue;
+use crate::clock::HOUR_NS;
 use crate::destination::Knowledge;
 use crate::rollup::row::Sums;
 

@@ -17,6 +17,7 @@ use super::refusal::Refusal;
 use super::socket::{Peer, Window, json, parse};
 use crate::attribute::surroundings;
 use crate::destination::facts::{Claims, Facts};
+use crate::policy::change::is_line;
 
 /// Claims of one database are not longer than this, bytes.
 pub(super) const CLAIMS_BYTES: usize = 2 << 20;
@@ -78,7 +79,7 @@ fn check(claims: &Claims) -> Result<(), String> {
     let configured = claims.configured.iter().flat_map(|it| [&it.place, &it.purpose]);
     let modules = claims.modules.iter().flat_map(|it| [Some(&it.name), it.author.as_ref()]).flatten();
     let mut texts = own.chain(configured).chain(modules).chain([&claims.database]);
-    match texts.find(|text| text.len() > TEXT_MAX || text.contains(char::is_control)) {
+    match texts.find(|text| !is_line(text, TEXT_MAX)) {
         None => Ok(()),
         Some(text) => {
             let shown: String = text.chars().filter(|char| !char.is_control()).take(40).collect();

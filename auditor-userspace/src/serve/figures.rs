@@ -9,8 +9,7 @@ use super::peer::Sight;
 use super::refusal::Refusal;
 use super::socket::{Peer, Window, json};
 use super::{Records, apart};
-use crate::clock;
-use crate::report::basis::DAY_NS;
+use crate::clock::{self, DAY_NS};
 
 /// How far back a question may go.
 pub mod window {

@@ -13,10 +13,8 @@ use super::peer::Sight;
 use super::refusal::Refusal;
 use super::socket::{Peer, Window, json, parse};
 use super::{Records, wire};
+use crate::policy::change::{TEXT_MAX, is_line};
 use crate::store::{Removal, Removed};
-
-/// Texts of an answer are not longer, in bytes.
-const TEXT_MAX: usize = 500;
 
 /// The operator, by name; refuses everybody else.
 fn operator<R>(window: &Window<R>, peer: Peer) -> Result<String, Refusal> {
@@ -89,7 +87,7 @@ pub(super) async fn answer<R: Records>(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let (actor, Answer { text }) = (operator(&window, peer)?, parse(body)?);
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains(char::is_control) {
+    if text.trim().is_empty() || !is_line(&text, TEXT_MAX) {
         return Err(Refusal::bad(format!("\"text\" says what happened, in one line of at most {TEXT_MAX} bytes")));
     }
     let unanswered: Vec<u64> = {

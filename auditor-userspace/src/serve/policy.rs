@@ -15,15 +15,13 @@ use super::refusal::Refusal;
 use super::socket::{Peer, Window, json, parse};
 use super::{Records, wire};
 use crate::catalogue::{Catalogue, Entry, Vendor, Word};
-use crate::policy::change::Change;
+use crate::policy::change::{Change, TEXT_MAX, is_line};
 use crate::policy::record::Sealed;
 use crate::policy::terms::Policy;
 use crate::report;
 
 /// So many decisions are shown, the newest.
 const SHOWN: usize = 200;
-/// Texts of an acknowledgement are not longer, in bytes.
-const TEXT_MAX: usize = 500;
 
 /// The query of `/v1/policy`, `/v1/catalogue` and `/v1/facts`.
 #[derive(Debug, Default, Deserialize)]
@@ -173,7 +171,7 @@ pub(super) async fn acknowledge<R: Records>(
     if !report::RULES.contains(&asked.reason.as_str()) {
         return Err(Refusal::bad(format!("\"{}\" is no reason: they are {}", asked.reason, report::RULES.join(", "))));
     }
-    let fits = |text: &str| text.len() <= TEXT_MAX && !text.contains(char::is_control);
+    let fits = |text: &str| is_line(text, TEXT_MAX);
     if asked.text.trim().is_empty() || !fits(&asked.text) || !fits(&asked.subject) {
         return Err(Refusal::bad(format!(
             "\"text\" says why this is no worry, in one line of at most {TEXT_MAX} bytes; so does \"subject\", if there is one"
@@ -199,8 +197,7 @@ fn whose(sight: &Sight, peer: Peer, instance: Option<String>) -> Result<(Actor, 
         Sight::Nothing => return Err(Refusal::not_yours()),
     };
     let instance = sight.choose(instance).ok_or_else(Refusal::not_yours)?;
-    if instance.as_ref().is_some_and(|name| name.is_empty() || name.len() > TEXT_MAX || name.contains(char::is_control))
-    {
+    if instance.as_ref().is_some_and(|name| name.is_empty() || !is_line(name, TEXT_MAX)) {
         return Err(Refusal::bad("that is no name of an instance: `auditor status` prints them"));
     }
     Ok((actor, instance))

@@ -37,7 +37,7 @@ impl Prover {
 
     /// Reads everything; what was found, as `auditor verify -o json` prints it.
     fn prove(&self, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Value> {
-        let report = in_child(reader(&self.state)?, progress)?;
+        let report = in_child(reader(&self.state), progress)?;
         Ok(serde_json::from_str(&report.to_json())?)
     }
 }

@@ -12,8 +12,7 @@ use super::figures::window;
 use super::refusal::Refusal;
 use super::socket::{Peer, Window, json as answer};
 use super::{Records, wire};
-use crate::clock;
-use crate::report::basis::DAY_NS;
+use crate::clock::{self, DAY_NS};
 use crate::rollup::row::{Key, Row, Sums};
 
 /// What can be summed by.

@@ -9,8 +9,7 @@ use super::schema::{META, META_START, segment_path};
 use super::snapshot::{Torn, in_one_state};
 use super::{SealInput, Store, StoreError, segment};
 use crate::chain::{Edge, Now};
-
-const DAY_NS: u64 = 86_400 * 1_000_000_000;
+use crate::clock::DAY_NS;
 
 /// What holds if nobody decided otherwise: 180 days or 20 GiB, and never under 30 days.
 #[must_use]

@@ -80,11 +80,18 @@ fn watch(told: Arc<AtomicU64>) {
     let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(watching);
 }
 
-/// The command of the reading process: this very program, on a state folder.
-pub fn reader(state: &Path) -> std::io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--state-dir").arg(state).arg("read-ledger");
-    Ok(command)
+/// The command of a reading process: this very program, even if its file has been replaced meanwhile, on a state folder.
+#[must_use]
+pub fn again(state: &Path, task: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("--state-dir").arg(state).arg(task);
+    command
+}
+
+/// The command of the process that reads for a verification.
+#[must_use]
+pub fn reader(state: &Path) -> Command {
+    again(state, "read-ledger")
 }
 
 /// Starts the reading process with this command and waits for what it finds.

@@ -6,8 +6,9 @@ use auditor_common::body::Label;
 
 use super::{Group, Scope, is_unexplained};
 use crate::catalogue::OWN_MODULE;
+use crate::clock::DAY_NS;
 use crate::destination::Class;
-use crate::report::basis::{DAY_NS, Guarded};
+use crate::report::basis::Guarded;
 use crate::report::reason::{Filter, Reason, Severity, counted, times};
 use crate::rollup::history::Went;
 use crate::rollup::row::{Row, Tally};

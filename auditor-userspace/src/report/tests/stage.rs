@@ -26,12 +26,13 @@ use std::net::IpAddr;
 
 use crate::catalogue::pattern::HostPattern;
 use crate::catalogue::{Catalogue, Entry, Word};
+use crate::clock::DAY_NS;
 use crate::destination::Knowledge;
 use crate::destination::facts::{Configured, Facts};
 use crate::policy::Policies;
 use crate::policy::change::Change;
 use crate::policy::record::{AckRecord, Actor, Sealed};
-use crate::report::basis::{Basis, DAY_NS, Guard, Guarded, Host};
+use crate::report::basis::{Basis, Guard, Guarded, Host};
 use crate::report::{Report, report};
 use crate::rollup::Limits;
 use crate::rollup::row::Tally;
