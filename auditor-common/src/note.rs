@@ -295,8 +295,15 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Bytes in hexadecimal, as people write them: in either case.
+#[must_use]
+pub fn unhex_any(text: &str) -> Option<Vec<u8>> {
+    unhex(&text.to_ascii_lowercase())
+}
+
 /// Bytes in hexadecimal, in the one form that they have.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let pair = |pair: &[u8]| match pair {
         [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
         _ => None,

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use auditor_common::note::hex;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Places, Scope};
+use crate::export;
 use crate::serve::figures::window;
 
 /// The command line.
@@ -191,11 +193,10 @@ pub struct ExportArgs {
 }
 
 fn nonce(text: &str) -> Result<String, String> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if digits && text.len().is_multiple_of(2) && (2..=128).contains(&text.len()) {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err("a nonce is hexadecimal, of 1 to 64 bytes: `openssl rand -hex 16` makes one".to_owned())
+    let nonce = export::nonce(text).map(|nonce| hex(&nonce));
+    nonce.ok_or_else(|| {
+        format!("a nonce is hexadecimal, of 1 to {} bytes: `openssl rand -hex 16` makes one", export::NONCE_MAX)
+    })
 }
 
 /// `auditor keys`.
@@ -286,18 +287,26 @@ pub struct RunArgs {
     pub ring_bytes: u32,
 }
 
-/// `auditor report`.
+/// Whose, and how far back.
 #[derive(Args, Debug)]
-pub struct ReportArgs {
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
+pub struct PeriodArgs {
     /// Only this instance's: a name, as `auditor status` prints it
     #[arg(long, value_name = "INSTANCE")]
     pub instance: Option<String>,
     /// How far back: a span (1h, 1day, 7days)
     #[arg(long, value_name = "SPAN", default_value = "1day", value_parser = window::parse)]
     pub since: u64,
+}
+
+/// `auditor report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Whose, and how far back
+    #[command(flatten)]
+    pub period: PeriodArgs,
     /// What a code stood for that a page or a terminal showed
     #[arg(long, value_name = "CODE", conflicts_with_all = ["instance", "since"])]
     pub code: Option<String>,
@@ -337,12 +346,9 @@ pub struct SumsArgs {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// Only this instance's: a name, as `auditor status` prints it
-    #[arg(long, value_name = "INSTANCE")]
-    pub instance: Option<String>,
-    /// How far back: a span (1h, 1day, 7days)
-    #[arg(long, value_name = "SPAN", default_value = "1day", value_parser = window::parse)]
-    pub since: u64,
+    /// Whose, and how far back
+    #[command(flatten)]
+    pub period: PeriodArgs,
 }
 
 /// Which records.

@@ -17,6 +17,7 @@ use auditor_common::body::{Body, Export};
 use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::export::{ExportNote, ListedFile, TILE, filter};
 use auditor_common::merkle::sha256;
+use auditor_common::note::unhex_any;
 use auditor_common::proof::{ProofFile, inclusion, right_edge};
 use auditor_common::record::EntryType;
 
@@ -25,6 +26,15 @@ pub use published::Published;
 
 use crate::chain::Edge;
 use crate::store::{Announced, Reader, StoreError, StoreTree};
+
+/// A nonce is not longer, bytes.
+pub const NONCE_MAX: usize = 64;
+
+/// Reads the number of whoever asks, as they may write it in hexadecimal.
+#[must_use]
+pub fn nonce(text: &str) -> Option<Vec<u8>> {
+    unhex_any(text).filter(|nonce| (1..=NONCE_MAX).contains(&nonce.len()))
+}
 
 /// The specification, which every export carries.
 const SPECIFICATION: &str = include_str!("../../auditor-common/FORMAT.md");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
-use auditor_common::note::VerifierKey;
+use auditor_common::note::{VerifierKey, unhex_any};
 use auditor_common::proof::{HEADER, ProofFile};
 use auditor_common::tar::Archive;
 use auditor_common::verify::{Expect, Files, Trust, exit, verify_export};
@@ -47,7 +47,10 @@ fn arguments() -> Result<Arguments, String> {
             Some("--key") => {
                 key = Some(VerifierKey::parse(&value("--key")?).map_err(|error| format!("--key: {error}"))?);
             }
-            Some("--nonce") => nonce = Some(unhex(&value("--nonce")?).ok_or("--nonce: not hexadecimal")?),
+            Some("--nonce") => {
+                let bytes = unhex_any(&value("--nonce")?).filter(|bytes| !bytes.is_empty());
+                nonce = Some(bytes.ok_or("--nonce: not hexadecimal")?);
+            }
             Some("--last-seen") => last_seen = Some(seen(Path::new(&value("--last-seen")?))?),
             Some("--json") => json = true,
             Some("--help" | "-h") => return Err(String::new()),
@@ -59,12 +62,6 @@ fn arguments() -> Result<Arguments, String> {
     let path = path.ok_or("which export or proof?")?;
     let key = key.ok_or("--key is needed: what is not held against a known key proves nothing")?;
     Ok(Arguments { path, key, nonce, last_seen, json })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|char| char.to_digit(16).map(|digit| digit as u8)).collect();
-    let digits = digits.filter(|digits| digits.len().is_multiple_of(2) && !digits.is_empty())?;
-    Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn seen(path: &Path) -> Result<Checkpoint, String> {

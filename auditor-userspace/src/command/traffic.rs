@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::cli::{FlowsArgs, Output, Since, SumsArgs, WhichArgs};
 use crate::clock::DAY_NS;
 use crate::command::events::question;
-use crate::command::exit;
+use crate::command::{exit, report};
 use crate::config::Places;
 use crate::report::{Report, text};
 use crate::{client, events};
@@ -80,10 +79,7 @@ pub(super) fn destinations(places: &Places, asked: &SumsArgs) -> anyhow::Result<
 }
 
 fn sums(places: &Places, asked: &SumsArgs, what: &str, table: fn(&Report) -> String) -> anyhow::Result<u8> {
-    let window = format!("{}ns", asked.since);
-    let mut query = vec![("window", window.as_str())];
-    query.extend(asked.instance.as_deref().map(|instance| ("instance", instance)));
-    let value = client::object(&places.api_socket(), &client::path("/v1/report", &query))?;
+    let value = report::of(places, &asked.period)?;
     let mut out = std::io::stdout().lock();
     if asked.json {
         for line in value[what].as_array().into_iter().flatten() {
@@ -91,8 +87,7 @@ fn sums(places: &Places, asked: &SumsArgs, what: &str, table: fn(&Report) -> Str
         }
         return Ok(exit::FINE);
     }
-    let report: Report = serde_json::from_value(value).context("the daemon is of another version: restart it")?;
-    let shown = table(&report);
+    let shown = table(&report::read(value)?);
     if shown.is_empty() {
         eprintln!("auditor: nothing was seen in that time");
     }

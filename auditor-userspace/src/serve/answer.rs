@@ -177,7 +177,7 @@ impl<R: Records> Reading<R> {
                 _ => None,
             };
             let books = window.books.read();
-            let line = Line::of(head, body, opened.as_ref(), &books.knowledge);
+            let line = Line::of(body, opened.as_ref(), &books.knowledge);
             if *left > 0 && select.admits(sight, &line) {
                 serde_json::to_writer(
                     &mut lines,

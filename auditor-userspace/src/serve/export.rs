@@ -26,7 +26,7 @@ use super::refusal::Refusal;
 use super::socket::{Peer, Window, parse};
 use super::{Records, apart};
 use crate::clock;
-use crate::export::{self, Counted, ExportError, Output as _, Published, Request, Stream};
+use crate::export::{self, Counted, ExportError, NONCE_MAX, Output as _, Published, Request, Stream, nonce};
 use crate::store::{Announced, Reader};
 
 /// So much is handed over at once, bytes.
@@ -35,8 +35,6 @@ const CHUNK: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is begun again because a key was followed by another meanwhile.
 const ATTEMPTS: u32 = 3;
-/// A nonce is not longer, bytes.
-const NONCE_MAX: usize = 64;
 
 /// What exports are made of.
 #[derive(Clone, Debug)]
@@ -83,7 +81,7 @@ pub(super) async fn export<R: Records>(
         Sight::Instance(own) => (Actor::Instance { tgid: peer.tgid().unwrap_or(0) }, format!("instance {own}"), 1),
         _ => (Actor::Host { uid: peer.uid }, format!("user {}", peer.uid), 0),
     };
-    let nonce = asked.nonce.map(|text| unhex(&text).ok_or_else(bad_nonce)).transpose()?;
+    let nonce = asked.nonce.map(|text| nonce(&text).ok_or_else(bad_nonce)).transpose()?;
     if asked.from_ns.zip(asked.to_ns).is_some_and(|(from, to)| from > to) {
         return Err(Refusal::bad("it would end before it begins: \"from_ns\" is later than \"to_ns\""));
     }
@@ -103,15 +101,6 @@ pub(super) async fn export<R: Records>(
 
 fn bad_nonce() -> Refusal {
     Refusal::bad(format!("\"nonce\" is hexadecimal, of at most {NONCE_MAX} bytes: `openssl rand -hex 16` makes one"))
-}
-
-/// Reads hexadecimal digits, as whoever asks may write them.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        text.chars().map(|letter| letter.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let fits = rest.is_empty() && (1..=NONCE_MAX).contains(&pairs.len());
-    fits.then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 /// An export whose list is signed: to be read once more, on its way out.
@@ -223,10 +212,10 @@ impl From<ExportError> for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::unhex;
+    use super::nonce;
 
     fn check(text: &str, expected: Option<&[u8]>) {
-        assert_eq!(unhex(text).as_deref(), expected, "{text}");
+        assert_eq!(nonce(text).as_deref(), expected, "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use auditor_common::gap::Gap;
 use serde::Deserialize;
 
 use super::peer::Sight;
-use super::wire::{self, Head};
+use super::wire;
 use crate::destination::{Class, Destination, Knowledge, Seen};
 use crate::report::reason::Moment;
 
@@ -74,7 +74,6 @@ impl Select {
         let about = About::of(line.body, line.opened);
         let asked = |wanted: &Option<String>, is: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(is);
         sight.includes(about.instance)
-            && self.to_seq.is_none_or(|to| line.head.seq <= to)
             && asked(&self.instance, &|instance| about.instance == Some(instance))
             && asked(&self.kind, &|kind| wire::kind(line.body) == kind)
             && asked(&self.module, &|module| about.attribution.is_some_and(|it| names(it, module)))
@@ -92,8 +91,6 @@ impl Select {
 /// A record, and what is known beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Its head.
-    pub head: &'a Head,
     /// What it says.
     pub body: &'a Body,
     /// The record of the flow that it speaks of.
@@ -105,7 +102,7 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// Decides where it goes, as far as that is known now. Whose call it is says the call; where it goes says the flow.
     #[must_use]
-    pub fn of(head: &'a Head, body: &'a Body, opened: Option<&'a FlowOpened>, knowledge: &'a Knowledge) -> Self {
+    pub fn of(body: &'a Body, opened: Option<&'a FlowOpened>, knowledge: &'a Knowledge) -> Self {
         let (flow, caller) = match body {
             Body::FlowOpened(flow) => (Some(flow), None),
             Body::FlowTraffic(_) => (opened, None),
@@ -118,7 +115,7 @@ impl<'a> Line<'a> {
             let seen = Seen { inbound: flow.inbound, remote: &flow.remote, names: &[], module, tls: None };
             knowledge.destination(&flow.instance, &seen)
         });
-        Self { head, body, opened, destination }
+        Self { body, opened, destination }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Verdicts for people and for programs.
 
+use auditor_common::note::unhex;
 use auditor_common::verify::{Answer, Finding, Question, REQUIRED, Standing, Verdict, exit};
 use serde_json::Value;
 
@@ -64,9 +65,7 @@ fn from_json(value: &Value) -> Option<Verdict> {
             sentence: text(&finding["sentence"])?,
         }),
     };
-    let root = value["root"].as_str()?;
-    let root: Vec<u8> =
-        (0..32).map(|i| u8::from_str_radix(root.get(2 * i..2 * i + 2)?, 16).ok()).collect::<Option<_>>()?;
+    let root = unhex(value["root"].as_str()?)?;
     Some(Verdict {
         origin: text(&value["origin"])?,
         answers: answers.try_into().ok()?,
