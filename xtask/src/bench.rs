@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use xtask::odoo::staging::Addons;
-use xtask::odoo::{Installation, database, suite};
+use xtask::odoo::{Installation, suite};
 use xtask::process::{self, say};
 use xtask::programs::Profile;
 use xtask::{ebpf, paths, programs, python};
@@ -30,49 +29,45 @@ pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
     results.into_iter().collect()
 }
 
+/// Runs one of the programs in `tests/bench`.
+fn program(checkout: &Path, name: &str, profile: Profile, arguments: &[String]) -> Result<()> {
+    let mut cargo = programs::cargo(checkout);
+    cargo.args(["run", "--quiet", "-p", "auditor-tests", "--bin", name]);
+    if profile == Profile::Release {
+        say("bench", "building it as it ships");
+        cargo.arg("--release");
+    }
+    process::run(cargo.arg("--").args(arguments)).context("the table misses a goal, or cannot be measured")
+}
+
 /// What a system call costs more because it is looked at.
 fn kernel(checkout: &Path, arguments: &[String]) -> Result<()> {
     ebpf::build()?;
-    say("bench", "building it as it ships");
-    let mut cargo = programs::cargo(checkout);
-    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-kernel", "--"]);
-    process::run(cargo.args(arguments)).context("the kernel's table misses a goal, or cannot be measured")
+    program(checkout, "bench-kernel", Profile::Release, arguments)
 }
 
 /// What the daemon needs of the machine.
 fn daemon(checkout: &Path, _: &[String]) -> Result<()> {
     let auditor = programs::auditor(Profile::Release)?;
-    let mut cargo = programs::cargo(checkout);
-    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-daemon", "--"]);
-    process::run(cargo.arg(auditor)).context("the daemon's table misses a goal, or cannot be measured")
+    program(checkout, "bench-daemon", Profile::Release, &[auditor.display().to_string()])
 }
 
 /// How many calls of an Odoo under load are credited to whom they should be.
 fn soak(checkout: &Path, arguments: &[String]) -> Result<()> {
     let auditor = programs::auditor(Profile::Dev)?;
     say("bench", &format!("with {}", auditor.display()));
-    let mut cargo = programs::cargo(checkout);
-    cargo.args(["run", "--quiet", "-p", "auditor-tests", "--bin", "bench-soak", "--"]);
-    process::run(cargo.args(arguments)).context("somebody is credited wrongly or too few are, or it cannot be measured")
+    program(checkout, "bench-soak", Profile::Dev, arguments)
 }
 
 /// What the ledger costs, against redb and SHA-256 alone.
 fn ledger(checkout: &Path, arguments: &[String]) -> Result<()> {
-    say("bench", "building it as it ships");
-    let mut cargo = programs::cargo(checkout);
-    cargo.args(["run", "--quiet", "--release", "-p", "auditor-tests", "--bin", "bench-ledger", "--"]);
-    process::run(cargo.args(arguments)).context("the ledger's table misses a floor, or cannot be measured")
+    program(checkout, "bench-ledger", Profile::Release, arguments)
 }
 
 /// What the app costs in an Odoo that keeps a million records.
 fn app(checkout: &Path, _: &[String]) -> Result<()> {
     let installation = Installation::find()?;
-    let addons = Addons::stage(&installation, checkout)?;
-    let name = format!("bench-{}", std::process::id());
-    database::clone(&installation, database::TEMPLATE, &name)?;
-    let outcome = suite::run(&installation, &addons, &name, "mit_network_audit", Some("network_audit_bench"));
-    database::remove(&installation, &name)?;
-    let outcome = outcome?;
+    let outcome = suite::in_new_database(&installation, checkout, "mit_network_audit", Some("network_audit_bench"))?;
     if outcome.failed > 0 {
         bail!("the app's table misses a goal: {}", outcome.names.join(", "));
     }

@@ -57,7 +57,7 @@ enum Task {
     Vectors,
     /// Measure what it costs, and print the tables
     Bench {
-        /// One table: kernel, daemon, hook, ledger or soak; all by default
+        /// One table: kernel, daemon, hook, ledger, app or soak; all by default
         table: Option<String>,
         /// What its program is told
         #[arg(last = true)]
@@ -235,7 +235,7 @@ impl Odoo {
                 return Err(shell.arg("--no-http").exec()).context("Odoo's shell does not start");
             }
             Odoo::Test { addon, tags } => {
-                let outcome = run_suite(&installation, &addon, tags.as_deref())?;
+                let outcome = suite::in_new_database(&installation, &paths::checkout()?, &addon, tags.as_deref())?;
                 println!("{} passed, {} failed", outcome.passed, outcome.failed);
                 return Ok(exit(outcome.failed == 0));
             }
@@ -256,13 +256,4 @@ impl Serve {
         let error = server.serve(installation)?.args(&self.more).exec();
         Ok(anyhow::Error::new(error).context("Odoo does not start"))
     }
-}
-
-fn run_suite(installation: &Installation, addon: &str, tags: Option<&str>) -> Result<suite::Outcome> {
-    let addons = Addons::stage(installation, &paths::checkout()?)?;
-    let name = format!("test-{addon}-{}", std::process::id());
-    database::clone(installation, database::TEMPLATE, &name)?;
-    let outcome = suite::run(installation, &addons, &name, addon, tags);
-    database::remove(installation, &name)?;
-    outcome
 }

@@ -1,7 +1,6 @@
 //! Linters of what is not Rust: the addon as OCA has it, and the files of `deploy/`. Each is installed once, at a pinned
 //! version, below the cache; a machine on which that does not work says so, and goes without.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,8 +8,8 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use crate::odoo::staging::hex;
-use crate::process::{self, say};
-use crate::{addon, paths, python};
+use crate::process;
+use crate::{addon, node, paths, python};
 
 /// From PyPI.
 const PYTHON: &[&str] = &[
@@ -111,7 +110,7 @@ impl Linter {
             Self::Prettier => "prettier",
         };
         match self {
-            Self::Eslint | Self::Prettier => Ok(node()?.join("node_modules/.bin").join(name)),
+            Self::Eslint | Self::Prettier => Ok(node::modules("lint", NODE)?.join(".bin").join(name)),
             _ => Ok(python_environment()?.join("bin").join(name)),
         }
     }
@@ -145,36 +144,13 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Made once, at these versions. Two that make it wait for each other.
 fn python_environment() -> Result<PathBuf> {
-    installed("python", PYTHON, |folder| {
-        // A linter's own Python is none of the addon's, so any that is supported will do.
-        let python = python::interpreters().into_values().next_back().context("no Python from 3.10 to 3.13")?;
-        process::output(Command::new(python).args(["-m", "venv", "--clear"]).arg(folder))?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        process::output(pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]).args(PYTHON))
-    })
-}
-
-fn node() -> Result<PathBuf> {
-    installed("node", NODE, |folder| {
-        let npm = paths::program(&["npm"]).context("there is no npm; on Debian: apt-get install npm")?;
-        fs::create_dir_all(folder)?;
-        let mut npm = Command::new(npm);
-        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
-        process::output(npm.args(NODE))
-    })
-}
-
-/// The folder of a set of packages, made by `install` if it is not there. Two that make it wait for each other.
-fn installed(kind: &str, packages: &[&str], install: impl Fn(&Path) -> Result<String>) -> Result<PathBuf> {
-    let key = hex(&Sha256::digest(packages.join(" "))[..6]);
-    let folder = paths::cache()?.join(format!("lint-{kind}-{key}"));
+    let key = hex(&Sha256::digest(PYTHON.join(" "))[..6]);
+    let folder = paths::cache()?.join(format!("lint-python-{key}"));
     let _lock = crate::odoo::lock(&folder.with_extension("lock"))?;
-    let done = folder.join(".done");
-    if !done.is_file() {
-        say("lint", &format!("installing {}", packages.join(" ")));
-        install(&folder)?;
-        fs::write(done, "")?;
-    }
+    // A linter's own Python is none of the addon's, so any that is supported will do.
+    let python = python::interpreters().into_values().next_back().context("no Python from 3.10 to 3.13")?;
+    python::environment("lint", &folder, &python, PYTHON)?;
     Ok(folder)
 }

@@ -27,16 +27,22 @@ const REQUIREMENTS: &[&str] = &["httpx==0.28.1"];
 /// The interpreter with what the tests want to import besides, in an environment outside of the checkout; made once.
 pub fn for_tests(minor: u32, python: &Path) -> Result<PathBuf> {
     let folder = paths::cache()?.join(format!("python-tests-3.{minor}-{}", REQUIREMENTS.join("-")));
+    environment("test", &folder, python, REQUIREMENTS)?;
+    Ok(folder.join("bin/python3"))
+}
+
+/// Makes an environment of this interpreter with these packages in a folder, if it is not there.
+pub fn environment(purpose: &str, folder: &Path, python: &Path, packages: &[&str]) -> Result<()> {
     let done = folder.join(".done");
     if !done.is_file() {
-        say("test", &format!("installing {} for Python 3.{minor}", REQUIREMENTS.join(" ")));
-        process::output(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+        say(purpose, &format!("installing {} for {}", packages.join(" "), python.display()));
+        process::output(Command::new(python).args(["-m", "venv", "--clear"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/pip"));
         pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]);
-        process::output(pip.args(REQUIREMENTS))?;
+        process::output(pip.args(packages))?;
         fs::write(done, "")?;
     }
-    Ok(folder.join("bin/python3"))
+    Ok(())
 }
 
 /// Major and minor of an interpreter, if it runs.

@@ -7,8 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use xtask::odoo::postgres::Cluster;
-use xtask::odoo::staging::Addons;
-use xtask::odoo::{Installation, database, setup, suite};
+use xtask::odoo::{Installation, setup, suite};
 use xtask::process::say;
 use xtask::programs::{self, Profile};
 use xtask::tally::Tally;
@@ -151,12 +150,7 @@ fn addon(checkout: &Path, tally: &mut Tally) {
 
 fn addon_in_odoo(checkout: &Path) -> Result<Option<suite::Outcome>> {
     let Ok(installation) = Installation::find() else { return Ok(None) };
-    let addons = Addons::stage(&installation, checkout)?;
-    let name = format!("test-{}", std::process::id());
-    database::clone(&installation, database::TEMPLATE, &name)?;
-    let outcome = suite::run(&installation, &addons, &name, "mit_network_audit", None);
-    database::remove(&installation, &name)?;
-    outcome.map(Some)
+    suite::in_new_database(&installation, checkout, "mit_network_audit", None).map(Some)
 }
 
 fn report(tally: &Tally) {

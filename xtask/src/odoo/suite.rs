@@ -1,14 +1,14 @@
 //! An addon's own tests, run by Odoo, and counted.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Installation;
 use super::serve::Server;
 use super::staging::Addons;
 use super::witness::Witness;
+use super::{Installation, database};
 use crate::node;
 use crate::process::{self, say};
 
@@ -28,8 +28,23 @@ pub struct Outcome {
     pub skips: Vec<String>,
 }
 
+/// Runs them in a new database, which is gone afterwards.
+pub fn in_new_database(
+    installation: &Installation,
+    checkout: &Path,
+    addon: &str,
+    tags: Option<&str>,
+) -> Result<Outcome> {
+    let addons = Addons::stage(installation, checkout)?;
+    let name = format!("test-{addon}-{}", std::process::id());
+    database::clone(installation, database::TEMPLATE, &name)?;
+    let outcome = run(installation, &addons, &name, addon, tags);
+    database::remove(installation, &name)?;
+    outcome
+}
+
 /// Installs (or updates) `addon` in `database` and runs the tests that `tags` select, its own by default.
-pub fn run(
+fn run(
     installation: &Installation,
     addons: &Addons,
     database: &str,
@@ -48,7 +63,7 @@ pub fn run(
     if let Some(witness) = &witness {
         odoo = witness.command(&odoo, installation);
     }
-    match node::modules() {
+    match node::modules("odoo", node::PAGES) {
         Ok(modules) => {
             let path = format!("{}:{}:/usr/bin:/bin", modules.join(".bin").display(), installation.python_folder());
             odoo.env("NETWORK_AUDIT_AXE", modules.join("axe-core/axe.min.js")).env("PATH", path);
