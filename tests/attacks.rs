@@ -90,14 +90,7 @@ impl Scene {
 }
 
 fn flows(ledger: &mut Ledger) {
-    for (instance, flows) in [("alpha", 5), ("beta", 2)] {
-        instance.clone_into(&mut ledger.instance);
-        for _ in 0..flows {
-            ledger.flow().unwrap();
-        }
-    }
-    ledger.wait(1);
-    ledger.seal().unwrap();
+    ledger.second(&[("alpha", 5), ("beta", 2)]);
 }
 
 fn second(second: u64) -> u64 {

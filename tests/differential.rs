@@ -5,30 +5,11 @@ use std::path::Path;
 use auditor_common::note::VerifierKey;
 use auditor_common::verify::exit;
 use auditor_tests::bundle::{Bundle, Thief};
-use auditor_tests::ledger::{Ledger, at, options};
+use auditor_tests::ledger::{Ledger, at, options, three_instances};
 use auditor_tests::mutate::{Random, harm, harm_files, harm_list};
 use auditor_tests::second::{Both, Brought};
 use auditor_userspace::export::Request;
 use auditor_userspace::store::Limits;
-
-/// Three instances, four epochs, three segments, 1,269 records.
-fn ledger(dir: &Path) -> Ledger {
-    let mut options = options(0);
-    options.limits =
-        Limits { epoch_ns: 20_000_000_000, segment_ns: 30_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
-    let mut ledger = Ledger::open(dir, &options).unwrap();
-    for second in 0..60 {
-        for (instance, flows) in [("alpha", 8), ("beta", second % 5), ("gamma", u64::from(second == 7))] {
-            instance.clone_into(&mut ledger.instance);
-            for _ in 0..flows {
-                ledger.flow().unwrap();
-            }
-        }
-        ledger.wait(1);
-        ledger.seal().unwrap();
-    }
-    ledger
-}
 
 fn both() -> Result<Both, String> {
     Both::start()
@@ -47,7 +28,7 @@ macro_rules! both_or_skip {
 fn both_say_the_same_about_what_is_honest() {
     let mut both = both_or_skip!();
     let dir = tempfile::tempdir().unwrap();
-    let mut ledger = ledger(dir.path());
+    let mut ledger = three_instances(dir.path());
     let second = |second| Some(at(second).wall_ns);
     for instance in [None, Some("alpha"), Some("beta"), Some("gamma")] {
         for (from, to) in [(None, None), (second(25), second(40)), (None, second(20)), (second(30), None)] {
@@ -70,14 +51,7 @@ fn kinds(dir: &Path) -> (Vec<(Bundle, Brought)>, Thief) {
     options.limits = Limits { epoch_ns: 8_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
     let mut ledger = Ledger::open(dir, &options).unwrap();
     for _ in 0..20 {
-        for (instance, flows) in [("alpha", 5), ("beta", 2)] {
-            instance.clone_into(&mut ledger.instance);
-            for _ in 0..flows {
-                ledger.flow().unwrap();
-            }
-        }
-        ledger.wait(1);
-        ledger.seal().unwrap();
+        ledger.second(&[("alpha", 5), ("beta", 2)]);
     }
     let seen = ledger.store.reader().checkpoint().unwrap().map(|signed| signed.to_string());
     let second = |second| Some(at(second).wall_ns);

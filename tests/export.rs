@@ -1,39 +1,19 @@
 //! Exports: what is handed out is proven from itself and a pinned key, and nothing that was changed is.
 
 use std::io::Cursor;
-use std::path::Path;
 
 use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::note::VerifierKey;
 use auditor_common::tar::Archive;
 use auditor_common::verify::{Expect, Finding, Question, Standing, Trust, Verdict, exit, verify_export};
 use auditor_tests::bundle::{Bundle, export};
-use auditor_tests::ledger::{Ledger, at, options};
+use auditor_tests::ledger::{at, three_instances};
 use auditor_userspace::export::{self, ExportError, Request};
-use auditor_userspace::store::{Limits, StoreTree};
-
-/// A ledger of three instances, some epochs and some segments, of a bit more than two thousand records.
-fn ledger(dir: &Path) -> Ledger {
-    let mut options = options(0);
-    options.limits =
-        Limits { epoch_ns: 20_000_000_000, segment_ns: 30_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
-    let mut ledger = Ledger::open(dir, &options).unwrap();
-    for second in 0..60 {
-        for (instance, flows) in [("alpha", 8), ("beta", second % 5), ("gamma", u64::from(second == 7))] {
-            instance.clone_into(&mut ledger.instance);
-            for _ in 0..flows {
-                ledger.flow().unwrap();
-            }
-        }
-        ledger.wait(1);
-        ledger.seal().unwrap();
-    }
-    ledger
-}
+use auditor_userspace::store::StoreTree;
 
 fn exported(request: &Request) -> (Bundle, VerifierKey) {
     let dir = tempfile::tempdir().unwrap();
-    let mut ledger = ledger(dir.path());
+    let mut ledger = three_instances(dir.path());
     let mut bundle = Bundle::default();
     export(dir.path(), &mut ledger, request, &mut bundle).unwrap();
     (bundle, ledger.opened.root.clone())
@@ -66,7 +46,7 @@ fn a_whole_ledger_is_proven_from_its_export() {
 fn an_archive_is_the_same_as_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let mut ledger = ledger(&state);
+    let mut ledger = three_instances(&state);
     let path = dir.path().join("x.nalx");
     export(&state, &mut ledger, &Request::default(), &mut export::Archive::create(&path).unwrap()).unwrap();
     assert!(!dir.path().join("x.nalx.part").exists());
@@ -143,7 +123,7 @@ fn an_excerpt_of_a_slice_says_where_the_stream_stood() {
 #[test]
 fn an_instance_that_never_was_has_no_excerpt() {
     let dir = tempfile::tempdir().unwrap();
-    let mut ledger = ledger(dir.path());
+    let mut ledger = three_instances(dir.path());
     let request = Request { instance: Some("nobody".to_owned()), ..Request::default() };
     assert!(matches!(export(dir.path(), &mut ledger, &request, &mut Bundle::default()), Err(ExportError::Nothing(_))));
     let request = Request { from_wall_ns: Some(u64::MAX - 1), ..Request::default() };
@@ -165,7 +145,7 @@ fn a_nonce_shows_that_the_export_is_new() {
 #[test]
 fn a_ledger_that_was_longer_when_it_was_seen_last_was_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
-    let mut ledger = ledger(dir.path());
+    let mut ledger = three_instances(dir.path());
     let mut early = Bundle::default();
     export(dir.path(), &mut ledger, &Request::default(), &mut early).unwrap();
     let mut late = Bundle::default();
@@ -191,7 +171,7 @@ fn another_key_than_the_pinned_one_cannot_be_verified() {
 #[test]
 fn one_record_is_proven_by_about_a_kilobyte() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = ledger(dir.path());
+    let ledger = three_instances(dir.path());
     let mut reader = ledger.store.reader();
     let mut tree = StoreTree::new(reader.clone()).unwrap();
     let signed = reader.checkpoint().unwrap().unwrap();

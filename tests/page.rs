@@ -18,14 +18,7 @@ fn ledger(dir: &Path) -> Ledger {
     options.limits = Limits { epoch_ns: 20_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
     let mut ledger = Ledger::open(dir, &options).unwrap();
     for _ in 0..60 {
-        for instance in ["alpha", "beta"] {
-            instance.clone_into(&mut ledger.instance);
-            for _ in 0..3 {
-                ledger.flow().unwrap();
-            }
-        }
-        ledger.wait(1);
-        ledger.seal().unwrap();
+        ledger.second(&[("alpha", 3), ("beta", 3)]);
     }
     ledger
 }

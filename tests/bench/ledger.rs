@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use auditor_common::body::{Attribution, Body, CpuMark, FlowEnd, FlowOpened, FlowTraffic, Policy, Sample};
+use auditor_common::body::{Attribution, Body, CpuMark, FlowOpened, Policy, Sample};
 use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::merkle::verify_inclusion;
 use auditor_common::record::{ENTRY_LEN, Row as StoredRow};
 use auditor_tests::bench::{Row, print};
-use auditor_tests::ledger::{copy, flow_opened, options};
+use auditor_tests::ledger::{copy, flow_ended, flow_opened, options};
 use auditor_userspace::chain::Now;
 use auditor_userspace::export;
 use auditor_userspace::key::Signer;
@@ -71,16 +71,7 @@ fn bodies(count: u64) -> Vec<Body> {
                 let attribution = Attribution { contradictions: vec![], ..opened.attribution };
                 return Body::FlowOpened(FlowOpened { attribution, ..opened });
             }
-            Body::FlowTraffic(FlowTraffic {
-                sample,
-                flow: 0,
-                end: Some(FlowEnd::Closed),
-                error: None,
-                sent: Some(517),
-                received: Some(4096),
-                duration_ns: 2_000_000,
-                handshake_ns: Some(100_000),
-            })
+            Body::FlowTraffic(flow_ended(sample, 0))
         })
         .collect()
 }

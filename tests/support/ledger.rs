@@ -83,17 +83,20 @@ impl Ledger {
     pub fn flow(&mut self) -> Result<u64, StoreError> {
         let opened = FlowOpened { instance: self.instance.clone(), ..flow_opened(self.sample()) };
         let flow = self.append(&Body::FlowOpened(opened))?;
-        let ended = FlowTraffic {
-            sample: self.sample(),
-            flow,
-            end: Some(FlowEnd::Closed),
-            error: None,
-            sent: Some(517),
-            received: Some(4096),
-            duration_ns: 2_000_000,
-            handshake_ns: Some(100_000),
-        };
+        let ended = flow_ended(self.sample(), flow);
         self.append(&Body::FlowTraffic(ended))
+    }
+
+    /// A second in which instances have so many flows each; sealed.
+    pub fn second(&mut self, flows: &[(&str, u64)]) {
+        for (instance, flows) in flows {
+            (*instance).clone_into(&mut self.instance);
+            for _ in 0..*flows {
+                self.flow().expect("a flow");
+            }
+        }
+        self.wait(1);
+        self.seal().expect("a seal");
     }
 
     fn sample(&mut self) -> Sample {
@@ -165,6 +168,34 @@ pub fn write(dir: &Path, seals: u64, flows: u64) -> Opened {
 
 fn hooks() -> Vec<Hook> {
     vec![Hook { name: "connect4".to_owned(), tag: vec![1, 2, 3, 4, 5, 6, 7, 8], active: true }]
+}
+
+/// The end of a flow.
+#[must_use]
+pub fn flow_ended(sample: Sample, flow: u64) -> FlowTraffic {
+    FlowTraffic {
+        sample,
+        flow,
+        end: Some(FlowEnd::Closed),
+        error: None,
+        sent: Some(517),
+        received: Some(4096),
+        duration_ns: 2_000_000,
+        handshake_ns: Some(100_000),
+    }
+}
+
+/// A ledger of three instances, some epochs and some segments, of more than 1,200 records.
+#[must_use]
+pub fn three_instances(dir: &Path) -> Ledger {
+    let mut options = options(0);
+    options.limits =
+        Limits { epoch_ns: 20_000_000_000, segment_ns: 30_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
+    let mut ledger = Ledger::open(dir, &options).expect("a ledger");
+    for second in 0..60 {
+        ledger.second(&[("alpha", 8), ("beta", second % 5), ("gamma", u64::from(second == 7))]);
+    }
+    ledger
 }
 
 /// A flow as an Odoo's module would open it.

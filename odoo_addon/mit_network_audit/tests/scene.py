@@ -73,15 +73,13 @@ def require_daemon():
         ) from error
 
 
-@contextlib.contextmanager
-def skipping_what_is_too_old():
-    """Skips a test whose question the daemon does not know yet, and says so."""
-    try:
-        yield
-    except client.NoAnswer as error:
-        if error.kind != client.Why.OLD:
-            raise
-        raise unittest.SkipTest('SKIPPED: because the daemon is older than this app') from error
+class WithDaemon:
+    """Test cases that are skipped as a whole where no daemon answers."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        require_daemon()
 
 
 def answer(status, body):

@@ -131,13 +131,8 @@ class TestCatalogueFiles(CatalogueCase):
 
 
 @tagged('post_install', '-at_install')
-class TestCatalogueRequests(CatalogueCase):
+class TestCatalogueRequests(scene.WithDaemon, CatalogueCase):
     """Lists, and a real daemon."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        scene.require_daemon()
 
     def setUp(self):
         super().setUp()

@@ -15,13 +15,8 @@ from .host import wait_for
 
 
 @tagged('post_install', '-at_install')
-class TestDaemon(HttpCase):
+class TestDaemon(scene.WithDaemon, HttpCase):
     """The app and a real daemon that audits this very process."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        scene.require_daemon()
 
     def setUp(self):
         super().setUp()
@@ -170,8 +165,7 @@ class TestDaemon(HttpCase):
             {'name': 'x', 'smtp_host': 'smtp.example.com', 'smtp_port': 587}
         )
         self.copies._the().facts_sent = False
-        with scene.skipping_what_is_too_old():
-            self.assertTrue(self.env['network.audit.facts']._tell(client.ask('/v1/status')))
+        self.assertTrue(self.env['network.audit.facts']._tell(client.ask('/v1/status')))
         self.assertFalse(self.env['network.audit.facts']._tell(client.ask('/v1/status')))
 
     def test_settings_are_requests(self):

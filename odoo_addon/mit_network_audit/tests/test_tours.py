@@ -23,13 +23,8 @@ class Tours(Browsing):
 
 
 @tagged('post_install', '-at_install')
-class TestTours(Tours):
+class TestTours(scene.WithDaemon, Tours):
     """The page in a real browser, with a real daemon behind it that knows nothing but this test."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        scene.require_daemon()
 
     def setUp(self):
         super().setUp()
