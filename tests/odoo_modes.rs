@@ -145,15 +145,14 @@ impl Kind {
 
     /// A connection that is kept open has no end yet: its call is what is looked at.
     fn kept_alive(scene: &Scene, name: &str, operation: &str) -> Value {
-        let port = wait_for("the request that is kept alive", || {
-            let log = scene.servers.log();
-            let line = log.iter().find(|line| line["kind"] == "request" && line["operation"] == operation);
-            line.map(|line| line["peer"][1].clone())
-        });
+        let (server, peer, turn) = scene.servers.open_connection(operation);
         let what = format!("{name}, the call that is kept alive");
-        let flow = scene.daemon.wait_for_event(&what, |it| {
-            it["class"] == "flow_opened" && it["direction"] == "out" && it["local"]["port"] == port
-        });
+        let is_of = |it: &Value| {
+            it["class"] == "flow_opened"
+                && it["direction"] == "out"
+                && (&it["local"]["port"], &it["remote"]["port"]) == (&json!(peer), &json!(server))
+        };
+        let flow = wait_for(&what, || scene.daemon.events().into_iter().filter(is_of).nth(turn));
         let call = scene.daemon.wait_for_event(&what, |it| it["class"] == "call" && it["flow"] == flow["seq"]);
         for it in [&flow, &call] {
             assert_eq!(it["attribution"]["module"], "vendor_demo", "{what}: {it:#}");

@@ -53,7 +53,8 @@ impl Scene {
     /// The `flow_ended` record of a connection, which the record of its beginning is a part of (`opened`).
     pub fn flow(&self, seen: &Connection) -> Value {
         wait_for(&format!("the flow of {seen:?}; there are:\n{}", self.flows()), || {
-            self.daemon.events().into_iter().find(|record| record["class"] == "flow_ended" && is_of(record, seen))
+            let ended = self.daemon.events().into_iter().filter(|record| record["class"] == "flow_ended");
+            ended.filter(|record| is_of(record, seen)).nth(seen.turn)
         })
     }
 
@@ -74,8 +75,7 @@ impl Default for Scene {
     }
 }
 
-/// By both ports: no two connections that a test makes have the same. Of a datagram socket the kernel tells the remote
-/// one only: there a test sends datagrams of different lengths.
+/// By both ports; see [`Connection::has_ends_of`].
 fn is_of(record: &Value, seen: &Connection) -> bool {
     let opened = &record["opened"];
     opened["remote"]["port"] == seen.server_port

@@ -31,6 +31,17 @@ pub struct Connection {
     pub received: u64,
     /// Payload bytes that the server wrote.
     pub sent: u64,
+    /// How many before it had the same two ends: a port is given out again as soon as it is free.
+    pub turn: usize,
+}
+
+impl Connection {
+    /// Whether a flow has these two ends. Of a datagram socket the kernel tells the remote one only: there a test sends
+    /// datagrams of different lengths.
+    pub(crate) fn has_ends_of(&self, other: &Self) -> bool {
+        let own = |it: &Self| if it.protocol == "udp" { it.received } else { it.peer_port.into() };
+        (self.server_port, own(self)) == (other.server_port, own(other))
+    }
 }
 
 impl Servers {
@@ -64,9 +75,22 @@ impl Servers {
     /// The ended connection that carried an operation; waits for it.
     pub fn connection(&self, operation: &str) -> Connection {
         wait_for(&format!("the operation {operation} at the servers"), || {
-            self.log()
-                .iter()
-                .find_map(|line| connection(line).filter(|it| it.operations.iter().any(|it| it == operation)))
+            let ended: Vec<Connection> = self.log().iter().filter_map(connection).collect();
+            let at = ended.iter().position(|it| it.operations.iter().any(|it| it == operation))?;
+            let turn = ended[..at].iter().filter(|it| it.has_ends_of(&ended[at])).count();
+            Some(Connection { turn, ..ended[at].clone() })
+        })
+    }
+
+    /// The ports of both ends of a connection over which an operation has come, and that goes on; and how many before it
+    /// had the same.
+    pub fn open_connection(&self, operation: &str) -> (u16, u16, usize) {
+        wait_for(&format!("the operation {operation} at the servers"), || {
+            let log = self.log();
+            let at = log.iter().position(|line| line["kind"] == "request" && line["operation"] == operation)?;
+            let (server, peer) = (port(&log[at]["server"])?, port(&log[at]["peer"])?);
+            let before = log[..at].iter().filter_map(connection);
+            Some((server, peer, before.filter(|it| (it.server_port, it.peer_port) == (server, peer)).count()))
         })
     }
 }
@@ -75,7 +99,6 @@ fn connection(line: &Value) -> Option<Connection> {
     if line["kind"] != "connection" {
         return None;
     }
-    let port = |value: &Value| value[1].as_u64().and_then(|port| u16::try_from(port).ok());
     let operations = line["operations"].as_array()?.iter().filter_map(|word| word.as_str().map(str::to_owned));
     Some(Connection {
         protocol: line["protocol"].as_str()?.to_owned(),
@@ -84,7 +107,13 @@ fn connection(line: &Value) -> Option<Connection> {
         peer_port: port(&line["peer"])?,
         received: line["received"].as_u64()?,
         sent: line["sent"].as_u64()?,
+        turn: 0,
     })
+}
+
+/// The port of an end, as Python writes it.
+fn port(end: &Value) -> Option<u16> {
+    end[1].as_u64().and_then(|port| u16::try_from(port).ok())
 }
 
 impl Drop for Servers {
