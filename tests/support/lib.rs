@@ -14,6 +14,7 @@ pub mod mutate;
 mod odoo;
 pub mod power;
 mod puppet;
+pub mod robber;
 mod rpc;
 mod scene;
 pub mod second;
@@ -22,7 +23,7 @@ mod skip;
 pub mod soak;
 pub mod witness;
 
-pub use daemon::{Daemon, Scope, verifier};
+pub use daemon::{Daemon, Scope, auditor, verifier};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
