@@ -135,7 +135,9 @@ impl Trees {
     fn of(size: usize) -> Self {
         let contents: Vec<Vec<u8>> = (0..size).map(|at| vec![at as u8; at % 170]).collect();
         let mut theirs = MemoryBackedTree::new();
-        contents.iter().for_each(|content| theirs.push(content.clone()));
+        for content in &contents {
+            theirs.push(content.clone());
+        }
         Self { theirs, leaves: contents.iter().map(|content| leaf(content)).collect() }
     }
 
