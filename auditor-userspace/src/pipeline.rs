@@ -126,8 +126,8 @@ pub struct Pipeline {
     overflows: Overflows,
     /// Hooks whose loss was told.
     detached: BTreeSet<&'static str>,
-    /// Processes whose hook does not answer, and of whom that was told.
-    silenced: BTreeSet<u32>,
+    /// Processes whose hook does not answer, and at how many looks it did not.
+    silenced: BTreeMap<u32, u32>,
     /// What was asked for and decided; `None` until the records have been read.
     policies: Option<Policies>,
     withheld: Withheld,
@@ -171,7 +171,7 @@ impl Pipeline {
             announced: 0,
             overflows: Overflows::default(),
             detached: BTreeSet::new(),
-            silenced: BTreeSet::new(),
+            silenced: BTreeMap::new(),
             policies: None,
             withheld: Withheld::default(),
             acknowledged: Lately::default(),

@@ -89,6 +89,9 @@ impl Pipeline {
     fn record_opened(&mut self, opened: &Opened, now: Now) -> anyhow::Result<u64> {
         self.know(&opened.header);
         let header = &opened.header;
+        if opened.inbound && opened.owner_known && !opened.opened_before {
+            self.parts.handover.accepted(header.into(), now.mono_from_boot(header.boot_ns));
+        }
         let member = self.member(header);
         let attribution = attribute::flow(&self.claims, opened, member);
         let (process, instance) = match member {
