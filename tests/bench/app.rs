@@ -66,7 +66,7 @@ fn write(dir: &Path, records: u64, instance: &str) {
         let flow = ledger.append(&Body::FlowOpened(opened)).expect("an append");
         let ended = flow_ended(ledger.sample(), flow);
         ledger.append(&Body::FlowTraffic(ended)).expect("an append");
-        let passed = SPAN_SECONDS * 1_000_000_000 * number / flows;
+        let passed = SPAN_SECONDS * 1_000_000_000 / flows * number;
         ledger.now = Now { wall_ns: begun + passed, boot_ns: 1_000_000_000 + passed };
         if number % FLOWS_A_SEAL == 0 {
             ledger.seal().expect("a seal");
@@ -117,8 +117,6 @@ fn measure(auditor: &Path, records: u64) -> Vec<Row> {
     let group = Group::new().expect("a control group");
     let servers = Servers::start();
     let mut daemon = Daemon::prepare_with(Scope::Group(group.path().to_path_buf()), auditor);
-    let folder = daemon.run_folder();
-    let odoo = Odoo::start(Start { crons: 1, ..Start::new(&group, &folder, &servers) });
     let begun = Instant::now();
     write(&daemon.state(), records, &instance_in(&group));
     eprintln!("bench: {records} records were written in {:.0} s", begun.elapsed().as_secs_f64());
@@ -127,6 +125,8 @@ fn measure(auditor: &Path, records: u64) -> Vec<Row> {
     daemon.start_again();
     wait_for("the books to be whole", || daemon.is_ready().then_some(()));
     let whole = begun.elapsed().as_secs_f64();
+    let folder = daemon.run_folder();
+    let odoo = Odoo::start(Start { crons: 1, ..Start::new(&group, &folder, &servers) });
     let taken = take_over(&odoo, records / 2 * 2);
     eprintln!("bench: {} rows in Odoo, taken over at {taken:.0} records/s", rows(&odoo));
     odoo.sql(odoo.database(), "analyze network_audit_record");
