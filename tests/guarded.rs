@@ -74,9 +74,11 @@ fn raw_and_packet_sockets_are_alarms_until_somebody_has_seen_them() {
         assert_eq!(record["target"], Value::Null);
     }
 
+    stage.reason("raw_socket", 1);
+    stage.reason("packet_socket", 1);
     let seq = raw["seq"].to_string();
     for (arguments, expected) in [
-        (&["report"][..], &["ALARM", "1 raw socket opened", "1 packet socket opened"][..]),
+        (&["report"][..], &["ALARM", "1 raw socket opened", "auditor events --guard packet_socket --since"][..]),
         (&["events", "--guard", "raw_socket"], &["vendor_a", "matched", "GUARDED a raw socket for icmp"]),
         (&["explain", &seq], &["with a raw socket for icmp", "ALARM", "by the socket's cookie"]),
     ] {

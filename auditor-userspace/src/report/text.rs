@@ -116,7 +116,12 @@ fn command(filter: &Filter) -> String {
     if !matches!(filter.kind.as_deref(), None | Some("event")) {
         command += " --all";
     }
-    let options = [("module", &filter.module), ("label", &filter.label), ("direction", &filter.direction)];
+    let options = [
+        ("module", &filter.module),
+        ("label", &filter.label),
+        ("direction", &filter.direction),
+        ("guard", &filter.guard),
+    ];
     for (option, value) in options.into_iter().filter_map(|(option, value)| Some((option, value.as_deref()?))) {
         let _ = write!(command, " --{option} {value}");
     }
