@@ -269,12 +269,15 @@ fn unit() -> Unit {
     Unit::of(&checkout()).expect("the unit that ships")
 }
 
+/// As the program that starts them was built: tests as tests are, tables as it ships.
+const PROFILE: Profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+
 /// The daemon, built once for each run of a test program unless `xtask test` has built it.
 pub fn auditor() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
-        Some(_) => programs::path(Profile::Dev).expect("a target folder"),
-        None => programs::auditor(Profile::Dev).expect("the daemon can be built"),
+        Some(_) => programs::path(PROFILE).expect("a target folder"),
+        None => programs::auditor(PROFILE).expect("the daemon can be built"),
     })
 }
 
@@ -282,8 +285,8 @@ pub fn auditor() -> &'static Path {
 pub fn verifier() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
-        Some(_) => programs::path(Profile::Dev).expect("a target folder").with_file_name("auditor-verify"),
-        None => programs::verifier(Profile::Dev).expect("the verifier can be built"),
+        Some(_) => programs::path(PROFILE).expect("a target folder").with_file_name("auditor-verify"),
+        None => programs::verifier(PROFILE).expect("the verifier can be built"),
     })
 }
 

@@ -47,6 +47,8 @@ pub struct Start<'a> {
     pub arguments: Vec<String>,
     /// More addons, by their folders; they are installed as well.
     pub addons: Vec<PathBuf>,
+    /// Python packages that they import, and Odoo has not.
+    pub libraries: Option<PathBuf>,
 }
 
 impl<'a> Start<'a> {
@@ -63,6 +65,7 @@ impl<'a> Start<'a> {
             environment: Vec::new(),
             arguments: Vec::new(),
             addons: Vec::new(),
+            libraries: None,
         }
     }
 }
@@ -82,8 +85,10 @@ impl Odoo {
         let installation = Installation::find().expect("an Odoo that is set up");
         Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
         let name = unique_name();
-        make_database(&installation, start.door, &start.addons, &name);
-        let addons = staged(&installation, start.door != Door::Nowhere, &start.addons);
+        let staged =
+            |with_ours| staged(&installation, with_ours, &start.addons).with_libraries(start.libraries.clone());
+        make_database(&installation, &staged(start.door == Door::Loaded), &name);
+        let addons = staged(start.door != Door::Nowhere);
         let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
         if start.door == Door::OnPath {
             "base,rpc,web".clone_into(&mut server.load);
@@ -102,7 +107,7 @@ impl Odoo {
     /// Another database for the same server; it is gone with it.
     pub fn add_database(&mut self) -> String {
         let name = unique_name();
-        make_database(&self.installation, Door::Loaded, &[], &name);
+        make_database(&self.installation, &staged(&self.installation, true, &[]), &name);
         self.others.push(name.clone());
         name
     }
@@ -263,10 +268,9 @@ fn staged(installation: &Installation, with_ours: bool, more: &[PathBuf]) -> Add
     Addons::stage_from(installation, &sources).expect("the addons")
 }
 
-/// A database with the demonstration vendors, and with the auditor's addon where it is to be installed.
-fn make_database(installation: &Installation, door: Door, more: &[PathBuf], name: &str) {
-    let installed = staged(installation, door == Door::Loaded, more);
-    let template = database::template_with(installation, &installed).expect("a template database");
+/// A database that has these addons.
+fn make_database(installation: &Installation, addons: &Addons, name: &str) {
+    let template = database::template_with(installation, addons).expect("a template database");
     database::clone(installation, &template, name).expect("a database");
 }
 

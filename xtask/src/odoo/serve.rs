@@ -36,6 +36,7 @@ pub struct Server {
     /// What the command line says besides, last.
     pub arguments: Vec<String>,
     addons: Option<PathBuf>,
+    libraries: Option<PathBuf>,
 }
 
 impl Server {
@@ -52,6 +53,7 @@ impl Server {
             load: "base,rpc,web".to_owned(),
             arguments: Vec::new(),
             addons: None,
+            libraries: None,
         }
     }
 
@@ -59,6 +61,7 @@ impl Server {
     #[must_use]
     pub fn with_addons(mut self, addons: &Addons) -> Self {
         self.addons = Some(addons.folder().to_path_buf());
+        self.libraries = addons.libraries().map(PathBuf::from);
         if addons.names().split(',').any(|name| name == "mit_network_audit") {
             self.load.push_str(",mit_network_audit");
         }
@@ -94,6 +97,9 @@ impl Server {
             command.arg(subcommand);
         }
         command.arg("-c").arg(configuration).args(["-d", &self.database]);
+        if let Some(libraries) = &self.libraries {
+            command.env("PYTHONPATH", format!("{}:{}", installation.site().display(), libraries.display()));
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
