@@ -29,7 +29,7 @@ use crate::flow::Opened;
 const PLUMBING: [&str; 8] = ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup"];
 
 /// Before the name of an addon whose native code may be the caller.
-const SUSPECT: &str = "native:";
+pub const SUSPECT: &str = "native:";
 
 /// Words for [`Attribution::reason`].
 pub mod reason {

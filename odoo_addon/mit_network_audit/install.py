@@ -110,7 +110,7 @@ def _noting_route(recorder):
                 route = f'route {rule.rule}'
                 setattr(self, ROUTE_ATTRIBUTE, route)
                 controller = rule.endpoint.original_endpoint
-                module = frames.module_of(controller.__module__)
+                module = _module_of(controller)
                 code = controller.__code__
                 site = code.co_filename, code.co_firstlineno, code.co_name
                 _claim_served(
@@ -123,6 +123,14 @@ def _noting_route(recorder):
         return set_request_dispatcher
 
     return wrapping
+
+
+def _module_of(controller):
+    """The addon that serves. The name of compiled code begins with it, as its compiler had it."""
+    name = controller.__module__ or ''
+    top = name.partition('.')[0]
+    known = top if f'odoo.addons.{top}' in sys.modules else 'odoo'
+    return frames.module_of(name) or known
 
 
 def _noting_static(recorder):
