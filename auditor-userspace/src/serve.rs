@@ -40,6 +40,8 @@ pub trait Records: Clone + Send + Sync + 'static {
     fn opened(&mut self, seq: u64) -> Option<FlowOpened>;
     /// The first record that was appended at or after this moment (CLOCK_REALTIME nanoseconds).
     fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
+    /// The number after the last record that was appended before this moment.
+    fn end_before(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
     /// The newest released checkpoint, as the signed note.
     fn checkpoint(&mut self) -> anyhow::Result<Option<String>>;
 }

@@ -38,6 +38,7 @@ mod segment; // one redb file
 pub mod snapshot; // reading beside a writer
 mod stream; // which records belong together
 mod tree; // the tree over what is stored
+mod when; // records by their time
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

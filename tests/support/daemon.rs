@@ -264,7 +264,7 @@ fn unit() -> Unit {
 }
 
 /// The daemon, built once for each run of a test program unless `xtask test` has built it.
-fn auditor() -> &'static Path {
+pub fn auditor() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
         Some(_) => programs::path(Profile::Dev).expect("a target folder"),

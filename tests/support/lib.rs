@@ -16,6 +16,7 @@ mod odoo;
 pub mod power;
 pub mod published;
 mod puppet;
+pub mod robber;
 mod rpc;
 mod scene;
 pub mod second;
@@ -26,13 +27,13 @@ pub mod soak;
 pub mod witness;
 
 pub use browser::Browser;
-pub use daemon::{Daemon, Scope, verifier};
+pub use daemon::{Daemon, Scope, auditor, verifier};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};
-pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, skip};
+pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, security_hooks, skip};
 pub use xtask::cgroup::Group;
 
 use std::path::PathBuf;

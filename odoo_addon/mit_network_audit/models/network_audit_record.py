@@ -28,6 +28,7 @@ _KINDS = [
     ('flow_interim', 'Connection goes on'),
     ('flow_ended', 'Connection ended'),
     ('process', 'Process'),
+    ('guard', 'Guard'),
 ]
 DIRECTIONS = [('out', 'Outbound'), ('in', 'Inbound')]
 LABELS = [
@@ -343,6 +344,8 @@ def _domain(asked):
         domain.append(('seq', '<=', asked['to_seq']))
     if asked.get('module'):
         domain.append(('module', '=', asked['module']))
+    if asked.get('guard'):
+        domain += [('kind', '=', 'guard'), ('method', '=', asked['guard'])]
     if asked.get('contradiction'):
         domain.append(('contradiction', '!=', False))
     return domain + [
