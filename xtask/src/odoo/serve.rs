@@ -35,6 +35,8 @@ pub struct Server {
     pub load: String,
     /// What the command line says besides, last.
     pub arguments: Vec<String>,
+    /// What the configuration file says besides: lines of `key = value`.
+    pub settings: Vec<String>,
     addons: Option<PathBuf>,
     libraries: Option<PathBuf>,
 }
@@ -52,6 +54,7 @@ impl Server {
             environment: Vec::new(),
             load: "base,rpc,web".to_owned(),
             arguments: Vec::new(),
+            settings: Vec::new(),
             addons: None,
             libraries: None,
         }
@@ -135,7 +138,7 @@ impl Server {
         if let Some(own) = &self.addons {
             addons = format!("{addons},{}", own.display());
         }
-        let text = format!(
+        let mut text = format!(
             "[options]\naddons_path = {addons}\ndata_dir = {data}\ndb_host = {socket}\ndb_port = {PORT}\n\
              db_user = {ROLE}\nhttp_interface = 127.0.0.1\nhttp_port = {http}\ngevent_port = {gevent}\n",
             data = installation.data().display(),
@@ -143,6 +146,7 @@ impl Server {
             http = self.http_port,
             gevent = self.gevent_port,
         );
+        self.settings.iter().for_each(|line| text.extend([line, "\n"]));
         let path = folder.join("odoo.conf");
         fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         Ok(path)
