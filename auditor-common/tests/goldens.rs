@@ -273,6 +273,22 @@ fn flow_opened() -> FlowOpened {
     }
 }
 
+fn guard(what: Guarded) -> Guard {
+    Guard {
+        sample: sample(),
+        what,
+        family: Some(10),
+        protocol: Some(58),
+        cookie: Some(0x1_0000_0001),
+        netns: Some(4_026_531_840),
+        opened_before: what == Guarded::RawSocket,
+        target: None,
+        process: process(),
+        attribution: attribution(),
+        instance: "odoo".to_owned(),
+    }
+}
+
 fn traffic(end: Option<FlowEnd>) -> FlowTraffic {
     FlowTraffic {
         sample: sample(),
@@ -384,6 +400,18 @@ fn bodies() -> Vec<(&'static str, Body)> {
                 code: Some(256),
                 attribution: attribution(),
                 instance: "odoo".to_owned(),
+            }),
+        ),
+        ("guard, a raw socket", Body::Guard(guard(Guarded::RawSocket))),
+        (
+            "guard, another process",
+            Body::Guard(Guard {
+                family: None,
+                protocol: None,
+                cookie: None,
+                netns: None,
+                target: Some(Process { executable: None, arguments: None, ..process() }),
+                ..guard(Guarded::Ptrace)
             }),
         ),
         ("seal", Body::Seal(seal.clone())),

@@ -1,6 +1,6 @@
 //! One thing to seal: what a stage found, as the body of a record.
 
-use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, Process, ProcessRecord, Sample};
+use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, Guard, Process, ProcessRecord, Sample};
 use auditor_common::endpoint::{Endpoint, MAPPED};
 use auditor_common::event::Header;
 
@@ -99,6 +99,12 @@ pub fn ended(flow: &Ended) -> Body {
 #[must_use]
 pub fn process(record: ProcessRecord, discretion: Discretion) -> Body {
     Body::Process(ProcessRecord { attribution: discretion.attribution(record.attribution.clone()), ..record })
+}
+
+/// A process did what no ordinary Odoo does.
+#[must_use]
+pub fn guard(record: Guard, discretion: Discretion) -> Body {
+    Body::Guard(Guard { attribution: discretion.attribution(record.attribution.clone()), ..record })
 }
 
 /// A call was claimed.

@@ -4,6 +4,7 @@
 //! so once an event has been read its claim is there to be read as well.
 
 mod calls; // claims that are records of their own
+mod guarded; // what no ordinary Odoo does
 mod ledger; // what is wanted of the ledger itself
 mod observe; // one event through the stages
 mod orders; // what others asked for
@@ -110,6 +111,8 @@ pub struct Pipeline {
     fresh: HashMap<u64, u64>,
     /// Calls whose socket the kernel has not told us of.
     waiting: Vec<calls::Waiting>,
+    /// Sockets that no ordinary Odoo has, and that nobody has claimed yet.
+    unclaimed: Vec<guarded::Unclaimed>,
     /// Whose the sockets were that the kernel told us of.
     sockets: Sockets,
     /// Processes that ended a moment ago, and when: their last claims are still to be recorded.
@@ -162,6 +165,7 @@ impl Pipeline {
             flows: Flows::default(),
             fresh: HashMap::new(),
             waiting: Vec::new(),
+            unclaimed: Vec::new(),
             sockets: Sockets::default(),
             departed: Vec::new(),
             accounts: Accounts::default(),
@@ -207,6 +211,7 @@ impl Pipeline {
         self.read_claims(now)?;
         self.observe_batch(now)?;
         self.record_calls(!more, now)?;
+        self.record_guards(false, now)?;
         self.look(now)?;
         self.take_orders(now)?;
         self.retain_if_due(now)?;
@@ -284,6 +289,7 @@ impl Pipeline {
         while self.turn(clock::now())? {}
         let now = clock::now();
         self.record_waiting(now)?;
+        self.record_guards(true, now)?;
         self.flows.stop(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.declare_withheld(None, 0, now)?;

@@ -29,7 +29,7 @@ pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};
-pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, skip};
+pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, security_hooks, skip};
 pub use xtask::cgroup::Group;
 
 use std::path::PathBuf;

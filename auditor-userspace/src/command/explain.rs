@@ -9,6 +9,7 @@ use crate::attribute::reason;
 use crate::client;
 use crate::command::exit;
 use crate::config::Places;
+use crate::events;
 use crate::report::text::printable;
 
 /// Says what a record says, how that is known, and what it proves.
@@ -42,6 +43,10 @@ fn explain(record: &Value) -> String {
     if flow["remote"].is_object() {
         line(format!("  the kernel saw: {}", seen(flow)));
     }
+    if record["class"] == "guard" {
+        line(format!("  the kernel saw: {} with {}", who(&record["process"]), events::guarded(record)));
+        line("  ALARM: no ordinary Odoo does this".to_owned());
+    }
     if let (Some(sent), Some(received)) = (record.get("sent"), record.get("received")) {
         line(format!("  payload: {} sent, {} received", counted(sent), counted(received)));
     }
@@ -73,14 +78,18 @@ fn seen(flow: &Value) -> String {
     let address = word(&flow["remote"]["address"]);
     let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
     let remote = format!("{address}:{}", flow["remote"]["port"]);
-    let who = match process["tgid"].as_u64() {
-        Some(tgid) if tgid > 0 => format!("process {tgid} ({})", process["comm"].as_str().unwrap_or("?")),
-        _ => "an unknown process".to_owned(),
-    };
+    let who = who(process);
     let protocol = word(&flow["protocol"]);
     match word(&flow["direction"]) {
         "in" => format!("{who} served {remote} over {protocol}"),
         _ => format!("{who} went to {remote} over {protocol}"),
+    }
+}
+
+fn who(process: &Value) -> String {
+    match process["tgid"].as_u64() {
+        Some(tgid) if tgid > 0 => format!("process {tgid} ({})", process["comm"].as_str().unwrap_or("?")),
+        _ => "an unknown process".to_owned(),
     }
 }
 
@@ -153,6 +162,16 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
+    }
+
+    #[test]
+    fn what_no_ordinary_odoo_does_is_told_with_what_it_was() {
+        let record = json!({
+            "seq": 8, "class": "guard", "sealed": true, "run": 1, "what": "raw_socket", "protocol": "icmp",
+            "process": {"tgid": 17, "comm": "odoo"}, "attribution": {"label": "absent", "reason": "no-claim"},
+        });
+        let text = explain(&record);
+        assert!(text.contains("the kernel saw: process 17 (odoo) with a raw socket for icmp\n  ALARM"), "{text}");
     }
 
     #[test]

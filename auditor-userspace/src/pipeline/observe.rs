@@ -50,6 +50,7 @@ impl Pipeline {
             Event::Fork(it) => return self.forked(it, now),
             Event::Exec(it) => return self.executed(it, now),
             Event::Exit(it) => return self.exited(it, now),
+            Event::Guard(it) => self.guarded(it, now),
         }
         self.record_changes(now)
     }
@@ -111,12 +112,12 @@ impl Pipeline {
     }
 
     /// The audited process of an event, if it is the one that is known under its number.
-    fn member(&self, header: &Header) -> Option<&Member> {
+    pub(super) fn member(&self, header: &Header) -> Option<&Member> {
         self.lineage.get(header.tgid).filter(|member| same_process(member.identity, header.into()))
     }
 
     /// A process that the kernel audits and nobody told us about (the event that did was lost) is taken in as it is.
-    fn know(&mut self, header: &Header) {
+    pub(super) fn know(&mut self, header: &Header) {
         if header.tgid == 0 || self.member(header).is_some() {
             return;
         }
@@ -143,6 +144,7 @@ impl Pipeline {
     fn executed(&mut self, event: &Exec, now: Now) -> anyhow::Result<()> {
         let header = &event.header;
         self.know(header);
+        self.record_guards(true, now)?;
         let program = Program {
             comm: text(&event.comm),
             executable: (!event.filename.starts_with(&[0])).then(|| text(&event.filename)),
@@ -175,6 +177,7 @@ impl Pipeline {
         if self.member(header).is_none() {
             return Ok(());
         }
+        self.record_guards(true, now)?;
         let Some(member) = self.lineage.exited(header.tgid) else { return Ok(()) };
         let body = about(&member, ProcessChange::Exited, header, header.tid, Some(event.code));
         self.append_about(body, now)?;

@@ -18,6 +18,7 @@
 //! missing N|?                                        the ledger before this one was cut
 //! answered WORDS                                     the operator's answer to that
 //! clock                                              the wall clock was set
+//! guard WHAT [instance=] [module=]                   something that no ordinary Odoo does
 //! prune                                              what is older than now is removed
 //! ```
 
@@ -25,8 +26,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use auditor_common::body::{
-    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss,
-    Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal, Unrecorded,
+    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook,
+    Label, Loss, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 
@@ -188,6 +189,7 @@ impl Scene {
                 let step = ClockStep { before_wall_ns: self.now_ns - 5, after_wall_ns: self.now_ns };
                 self.push(Body::Clock(step));
             }
+            "guard" => self.guard(&words),
             "prune" => self.push(Body::Prune(Prune {
                 min_index: 256,
                 root: [0; 32],
@@ -295,6 +297,23 @@ impl Scene {
             received: bytes("received", 200),
             duration_ns: self.boot_ns - since_boot_ns,
             handshake_ns: None,
+        }));
+    }
+
+    fn guard(&mut self, words: &Words<'_>) {
+        let what = Guarded::ALL.into_iter().find(|what| what.word() == words.at(1)).expect("a guard's word");
+        self.push(Body::Guard(Guard {
+            sample: self.sample(),
+            what,
+            family: None,
+            protocol: None,
+            cookie: None,
+            netns: None,
+            opened_before: false,
+            target: None,
+            process: Process::default(),
+            attribution: attribution(words),
+            instance: words.value("instance").unwrap_or(INSTANCE).into(),
         }));
     }
 
