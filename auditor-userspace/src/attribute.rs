@@ -26,10 +26,11 @@ use lineage::{Identity, Member};
 use crate::flow::Opened;
 
 /// Modules that carry other modules' calls: they are shown only if nobody else is in the chain.
-const PLUMBING: [&str; 8] = ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup"];
+const PLUMBING: [&str; 9] =
+    ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup", "endpoint_route_handler"];
 
 /// Before the name of an addon whose native code may be the caller.
-const SUSPECT: &str = "native:";
+pub const SUSPECT: &str = "native:";
 
 /// Words for [`Attribution::reason`].
 pub mod reason {

@@ -26,6 +26,10 @@ use auditor_common::body::{Body, FlowOpened};
 
 use wire::Head;
 
+/// The number of this API: one more, whenever something is added that somebody may need. Nothing is taken away. Whoever
+/// asks compares it with the number that he needs, and says that the daemon is too old where it is less.
+pub const API: u32 = 1;
+
 /// The committed records, as this window needs them.
 pub trait Records: Clone + Send + Sync + 'static {
     /// How many records are committed: the next `seq`.

@@ -85,6 +85,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
 
     let status = Arc::new(RwLock::new(Status {
         version: env!("CARGO_PKG_VERSION").into(),
+        api: crate::serve::API,
         pid: std::process::id(),
         since: wire::time(clock::now().wall_ns),
         scope: config.scope.to_string(),

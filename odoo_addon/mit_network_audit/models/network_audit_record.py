@@ -235,6 +235,14 @@ class NetworkAuditRecord(models.Model):
         return row['kind'] == 'call'
 
     @api.model
+    def _take_anew(self, found):
+        """Puts rows in the place of those with the same numbers."""
+        if found:
+            numbers = tuple(row['seq'] for row in found)
+            self._retire('origin = %s AND seq IN %s', [found[0]['origin'], numbers])
+            self._append(found)
+
+    @api.model
     def _retire(self, where, parameters):
         """Removes rows: for retention, and for a database that turns out to be a copy."""
         with self._open(RETIRE):
