@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use auditor_common::endpoint::Endpoint;
-use auditor_common::event::{Closed, Connect, Established, Header, flag};
+use auditor_common::event::{Closed, Connect, Established, Header, PacketHead, flag};
 use auditor_userspace::decode::{Event, decode};
 use auditor_userspace::probe::{Options, Probe};
 use auditor_userspace::ring::Ring;
@@ -191,6 +191,8 @@ impl Watched {
             Event::Fork(it) => format!("has {}", who(it.child_tgid)),
             Event::Exec(it) => format!("becomes {} {}", text(&it.comm), it.arguments),
             Event::Exit(it) => format!("exits {:#x}", it.code),
+            Event::Answer(it) => format!("is answered {}", self.packet(it)),
+            Event::Hello(it) => format!("greets {}", self.packet(it)),
         };
         format!("{} {told}{}", who(event.header().tgid), flags(event.header()))
     }
@@ -207,6 +209,10 @@ impl Watched {
             self.end(&event.remote),
             event.key.generation
         )
+    }
+
+    fn packet(&self, event: &PacketHead) -> String {
+        format!("{} {} {}", protocol(event.protocol), self.end(&event.remote), event.length)
     }
 
     fn ends(&self, event: &Established) -> String {

@@ -46,7 +46,7 @@ impl Pipeline {
                 }
                 self.flows.closed(it, changes);
             }
-            Event::Listen(_) => {}
+            Event::Listen(_) | Event::Answer(_) | Event::Hello(_) => {}
             Event::Fork(it) => return self.forked(it, now),
             Event::Exec(it) => return self.executed(it, now),
             Event::Exit(it) => return self.exited(it, now),

@@ -73,7 +73,7 @@ const fn kind(name: &'static str, since: &'static str, required: bool) -> Kind {
 }
 
 /// In the order in which they are attached: who is watched first, so that nobody is without a lineage.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     kind("sched_process_exit", "5.5", true),
     kind("sched_process_fork", "5.5", true),
     kind("sched_process_exec", "5.5", true),
@@ -86,6 +86,8 @@ const KINDS: [Kind; 12] = [
     kind("sendmsg6", "4.18", true),
     kind("sock_send_length", "6.3", false),
     kind("sock_recv_length", "6.3", false),
+    kind("skb_ingress", "5.8", false),
+    kind("skb_egress", "5.8", false),
 ];
 
 /// A hook that was tried.
@@ -135,6 +137,7 @@ fn load(program: &mut Program, name: &str, btf: &Btf) -> Result<(), ProgramError
     match program {
         Program::CgroupSockAddr(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
         Program::BtfTracePoint(program) => program.load(name, btf),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
@@ -150,6 +153,11 @@ fn link(program: &mut Program, cgroup: &File) -> Result<FdLink, ProgramError> {
         }
         Program::CgroupSock(program) => {
             let id = program.attach(cgroup, MODE)?;
+            program.take_link(id)?.try_into()
+        }
+        Program::CgroupSkb(program) => {
+            let way = program.expected_attach_type().ok_or(ProgramError::UnexpectedProgramType)?;
+            let id = program.attach(cgroup, way, MODE)?;
             program.take_link(id)?.try_into()
         }
         Program::BtfTracePoint(program) => {
