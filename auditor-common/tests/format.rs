@@ -203,6 +203,7 @@ fn words(kind: Kind) -> String {
             format!("array [{}]", kinds.iter().map(|kind| words(*kind)).collect::<Vec<_>>().join(", "))
         }
         Kind::Maybe(kind) => format!("{} or null", words(*kind)),
+        Kind::Several(kind) => format!("array of {}; or absent", words(*kind)),
     }
 }
 

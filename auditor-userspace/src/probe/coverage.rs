@@ -27,6 +27,11 @@ impl HookStatus {
         matches!(self.state, HookState::Active { .. })
     }
 
+    /// It sees packets, for the names that are in them; without it no flow goes unseen.
+    pub fn sees_packets(&self) -> bool {
+        self.name.starts_with("skb_")
+    }
+
     /// Why it is not.
     pub fn reason(&self) -> Option<&str> {
         match &self.state {
