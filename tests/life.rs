@@ -77,3 +77,34 @@ fn neither_rows_nor_people_keep_the_addon_from_being_updated_taken_out_and_put_b
         assert_eq!(found[word], json!([]), "{found:#}");
     }
 }
+
+/// What the cron does, done now.
+fn run_cron(odoo: &Odoo) {
+    let named = json!([[["cron_name", "=like", "Network Audit%"]]]);
+    let crons = odoo.rpc().call("ir.cron", "search", &named);
+    odoo.rpc().call("ir.cron", "method_direct_trigger", &json!([crons]));
+}
+
+#[test]
+fn a_verdict_that_becomes_another_is_an_activity_of_each_auditor() {
+    require!(support::an_odoo());
+    let mut scene = Scene::new();
+    with_odoo(&mut scene, &["-i", "mail"]);
+    let activities = |scene: &Scene| {
+        let about = json!([[["summary", "like", "Network Audit"]], ["summary", "user_id"]]);
+        scene.odoo.rpc().call("mail.activity", "search_read", &about)
+    };
+    run_cron(&scene.odoo);
+    assert_eq!(activities(&scene), json!([]), "nothing has changed");
+    let vendor = json!([{"name": "Demo", "modules": "vendor_demo"}]);
+    let asked = scene.odoo.rpc().call("network.audit.vendor", "create", &vendor);
+    scene.odoo.rpc().call("network.audit.vendor", "action_ask", &json!([[asked]]));
+    scene.press("requests");
+    wait_for("an alarm", || (scene.daemon.get("/v1/report")["verdict"] == "alarm").then_some(()));
+    run_cron(&scene.odoo);
+    let found = activities(&scene);
+    let summaries: Vec<&str> = found.as_array().into_iter().flatten().filter_map(|it| it["summary"].as_str()).collect();
+    assert_eq!(summaries, ["Network Audit: all-clear became alarm"], "{found:#}");
+    run_cron(&scene.odoo);
+    assert_eq!(activities(&scene), found, "it is told once");
+}

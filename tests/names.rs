@@ -197,6 +197,8 @@ fn a_flow_has_the_names_that_the_kernel_saw_and_its_class_is_theirs() {
 fn a_look_up_is_no_operation_and_nothing_of_its_answer_but_the_name_is_kept() {
     require!(support::a_daemon());
     let mut stage = Stage::new();
+    // One that is looked up, and never gone to; another that stands for the one that was asked for.
+    stage.puppet.tell(&json!(["look_up", RESOLVER, "marker-7f3a.shop.example"]));
     let ended = stage.reach("www.shop.example", 443, "vendor_demo", Some("www.shop.example"), 0.0);
     assert_eq!(ended["destination"]["class"], "third_party");
     stage.line("www.shop.example");
@@ -205,6 +207,9 @@ fn a_look_up_is_no_operation_and_nothing_of_its_answer_but_the_name_is_kept() {
     assert!(!labels.is_empty() && labels.iter().all(|label| label == "resolver"), "{labels:?}");
     let report = stage.daemon.get("/v1/report");
     assert_eq!(report["reasons"], json!([]), "{report:#}");
+    for path in ["v1/records", "v1/report", "v1/status", "metrics"] {
+        assert!(!stage.daemon.get_text(&format!("/{path}")).contains("marker-7f3a"), "{path}");
+    }
     stage.daemon.stop();
     let mut folders = vec![stage.daemon.state()];
     let mut files = 0;

@@ -5,9 +5,11 @@
 
 mod decode;
 mod encode;
+mod guard; // what no ordinary Odoo does
 mod policy; // requests, decisions, and what is not recorded because of them
 pub mod schema; // the same as tables
 
+pub use guard::{Guard, Guarded};
 pub use policy::{AckRecord, Actor, Effect, Egress, PolicyRecord, Restated, Step, Unrecorded};
 
 use crate::endpoint::Endpoint;
@@ -29,6 +31,8 @@ pub mod class {
     pub const CALL: u32 = 4;
     /// EVENT: an audited process began, became another program, or ended.
     pub const PROCESS: u32 = 5;
+    /// EVENT: an audited process did what no ordinary Odoo does.
+    pub const GUARD: u32 = 6;
     /// RUN: the daemon began to record.
     pub const RUN_START: u32 = 1;
     /// RUN: the daemon stopped in good order.
@@ -568,6 +572,8 @@ pub enum Body {
     Call(Call),
     /// EVENT, class 5.
     Process(ProcessRecord),
+    /// EVENT, class 6.
+    Guard(Guard),
     /// SEAL.
     Seal(Seal),
     /// LOSS.
@@ -610,7 +616,9 @@ impl Body {
     pub const fn entry_type(&self) -> EntryType {
         match self {
             Self::Genesis { .. } => EntryType::Genesis,
-            Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) => EntryType::Event,
+            Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) | Self::Guard(_) => {
+                EntryType::Event
+            }
             Self::Seal(_) => EntryType::Seal,
             Self::Loss(_) | Self::Unrecorded(_) => EntryType::Loss,
             Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) | Self::Egress(_) => EntryType::Run,
@@ -641,6 +649,7 @@ impl Body {
             Self::FlowTraffic(FlowTraffic { end: None, .. }) => class::FLOW_INTERIM,
             Self::Call(_) => class::CALL,
             Self::Process(_) => class::PROCESS,
+            Self::Guard(_) => class::GUARD,
             Self::RunStart(_) => class::RUN_START,
             Self::RunStop(_) => class::RUN_STOP,
             Self::Ack(_) => class::RUN_ACK,
@@ -662,6 +671,7 @@ impl Body {
             Self::FlowOpened(flow) => &flow.instance,
             Self::Call(call) => &call.instance,
             Self::Process(process) => &process.instance,
+            Self::Guard(guard) => &guard.instance,
             Self::Unrecorded(it) => &it.instance,
             Self::Decision(it) => &it.instance,
             Self::Acknowledged(it) => &it.instance,

@@ -274,6 +274,22 @@ fn flow_opened() -> FlowOpened {
     }
 }
 
+fn guard(what: Guarded) -> Guard {
+    Guard {
+        sample: sample(),
+        what,
+        family: Some(10),
+        protocol: Some(58),
+        cookie: Some(0x1_0000_0001),
+        netns: Some(4_026_531_840),
+        opened_before: what == Guarded::RawSocket,
+        target: None,
+        process: process(),
+        attribution: attribution(),
+        instance: "odoo".to_owned(),
+    }
+}
+
 fn names() -> Vec<Named> {
     let named = |name: &str, source| Named { name: name.to_owned(), source };
     vec![named("www.example.com", NameSource::Dns), named("www.example.com", NameSource::Sni)]
@@ -393,6 +409,18 @@ fn bodies() -> Vec<(&'static str, Body)> {
                 code: Some(256),
                 attribution: attribution(),
                 instance: "odoo".to_owned(),
+            }),
+        ),
+        ("guard, a raw socket", Body::Guard(guard(Guarded::RawSocket))),
+        (
+            "guard, another process",
+            Body::Guard(Guard {
+                family: None,
+                protocol: None,
+                cookie: None,
+                netns: None,
+                target: Some(Process { executable: None, arguments: None, ..process() }),
+                ..guard(Guarded::Ptrace)
             }),
         ),
         ("seal", Body::Seal(seal.clone())),

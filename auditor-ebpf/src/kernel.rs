@@ -35,6 +35,7 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_cookie: 0,
     sock_flags: 0,
     sock_protocol: 0,
+    sock_type: 0,
     sock_error: 0,
     sock_socket: 0,
     net_inode: 0,
@@ -58,6 +59,8 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     pid_numbers: 0,
     upid_number: 0,
     upid_size: 0,
+    socket_sock: 0,
+    registers_call: 0,
 });
 
 /// Likewise: what the loader decided.
@@ -78,6 +81,10 @@ macro_rules! offset {
         frozen!(OFFSETS: Offsets, $field) as usize
     };
 }
+
+mod security; // what the security hooks need
+
+pub use security::{SocketOf, system_call};
 
 /// See [`Settings::silence_ns`].
 #[inline(always)]
@@ -117,6 +124,12 @@ pub mod tcp {
 
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
+pub const AF_PACKET: u16 = 17;
+
+/// `enum sock_type` [1].
+///
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/net.h
+pub const SOCK_RAW: u16 = 3;
 
 /// Bit of `enum sock_flags`: a FIN was received [1].
 ///
@@ -170,6 +183,12 @@ impl Sock {
     #[inline(always)]
     pub fn protocol(self) -> u16 {
         load(self.0, offset!(sock_protocol))
+    }
+
+    /// `SOCK_STREAM` 1, `SOCK_DGRAM` 2, [`SOCK_RAW`].
+    #[inline(always)]
+    pub fn kind(self) -> u16 {
+        load(self.0, offset!(sock_type))
     }
 
     /// The cookie as far as one was made, else zero: nobody whom we watch has touched the socket then.

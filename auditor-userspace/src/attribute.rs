@@ -26,7 +26,8 @@ use lineage::{Identity, Member};
 use crate::flow::Opened;
 
 /// Modules that carry other modules' calls: they are shown only if nobody else is in the chain.
-const PLUMBING: [&str; 8] = ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup"];
+const PLUMBING: [&str; 9] =
+    ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup", "endpoint_route_handler"];
 
 /// Before the name of an addon whose native code may be the caller.
 const SUSPECT: &str = "native:";
@@ -124,14 +125,32 @@ pub fn flow(claims: &impl Claims, flow: &Opened, member: Option<&Member>) -> Att
         }
         return attribution;
     }
+    unclaimed(claims, member, flow.opened_before)
+}
+
+/// Whose something is that its process does not claim.
+fn unclaimed(claims: &impl Claims, member: &Member, opened_before: bool) -> Attribution {
     // A process that speaks for itself is not spoken for by its ancestors.
     if claims.has_ring(member.identity) {
-        return unattributed(if flow.opened_before { reason::OPENED_BEFORE } else { reason::NO_CLAIM });
+        return unattributed(if opened_before { reason::OPENED_BEFORE } else { reason::NO_CLAIM });
     }
     match &member.spawn {
         Some(spawn) => spawn.clone(),
-        None if flow.opened_before => unattributed(reason::OPENED_BEFORE),
+        None if opened_before => unattributed(reason::OPENED_BEFORE),
         None => unattributed(reason::NO_RING),
+    }
+}
+
+/// Says whose a socket is that no ordinary Odoo has, by what is claimed of it until now, or whose hold on another process
+/// (`cookie` is `None`): that nobody claims.
+#[must_use]
+pub fn guarded(claims: &impl Claims, cookie: Option<u64>, opened_before: bool, member: Option<&Member>) -> Attribution {
+    let Some(member) = member else {
+        return unattributed(reason::NO_RING);
+    };
+    match cookie.and_then(|cookie| claims.for_socket(member.identity, cookie, u64::MAX)) {
+        Some(claimed) => matched(&claimed, reason::COOKIE),
+        None => unclaimed(claims, member, opened_before),
     }
 }
 

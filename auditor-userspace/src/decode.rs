@@ -2,7 +2,9 @@
 
 use auditor_common::{
     endpoint::Endpoint,
-    event::{Closed, Connect, Established, Exec, Exit, Fork, HEAD_MAX, Header, LAYOUT, PacketHead, SocketKey, kind},
+    event::{
+        Closed, Connect, Established, Exec, Exit, Fork, Guard, HEAD_MAX, Header, LAYOUT, PacketHead, SocketKey, kind,
+    },
 };
 
 /// What the kernel noticed.
@@ -28,6 +30,8 @@ pub enum Event {
     Exec(Exec),
     /// A process ended.
     Exit(Exit),
+    /// A process did what no ordinary Odoo does.
+    Guard(Guard),
     /// How an answer to a name look-up begins.
     Answer(Box<PacketHead>),
     /// How a TLS handshake begins.
@@ -44,6 +48,7 @@ impl Event {
             Self::Fork(event) => &mut event.header,
             Self::Exec(event) => &mut event.header,
             Self::Exit(event) => &mut event.header,
+            Self::Guard(event) => &mut event.header,
             Self::Answer(event) | Self::Hello(event) => &mut event.header,
         };
         header.kseq = 0;
@@ -58,6 +63,7 @@ impl Event {
             Self::Fork(event) => &event.header,
             Self::Exec(event) => &event.header,
             Self::Exit(event) => &event.header,
+            Self::Guard(event) => &event.header,
             Self::Answer(event) | Self::Hello(event) => &event.header,
         }
     }
@@ -142,6 +148,7 @@ pub fn decode(sample: &[u8]) -> Result<Event, DecodeError> {
         kind::FORK => fork(&mut fields).map(|event| (Event::Fork(event), 0)),
         kind::EXEC => exec(&mut fields).map(|(event, pad)| (Event::Exec(event), pad)),
         kind::EXIT => exit(&mut fields).map(|(event, pad)| (Event::Exit(event), pad)),
+        kind::GUARD => guard(&mut fields).map(|(event, pad)| (Event::Guard(event), pad)),
         kind::ANSWER => packet(&mut fields).map(|(event, pad)| (Event::Answer(event), pad)),
         kind::HELLO => packet(&mut fields).map(|(event, pad)| (Event::Hello(event), pad)),
         unknown => return Err(DecodeError::UnknownKind(unknown)),
@@ -179,8 +186,12 @@ fn key(fields: &mut Fields) -> Option<SocketKey> {
 /// An endpoint, and its padding as a number.
 fn endpoint(fields: &mut Fields) -> Option<(Endpoint, u64)> {
     let endpoint = Endpoint::v6(fields.take()?, fields.u16()?);
-    let padding: [u8; 6] = fields.take()?;
-    Some((endpoint, padding.iter().map(|&byte| u64::from(byte)).sum()))
+    Some((endpoint, six(fields)?))
+}
+
+/// Six bytes of padding as a number.
+fn six(fields: &mut Fields) -> Option<u64> {
+    Some(fields.take::<6>()?.iter().map(|&byte| u64::from(byte)).sum())
 }
 
 fn connect(fields: &mut Fields) -> Option<(Connect, u64)> {
@@ -246,6 +257,20 @@ fn packet(fields: &mut Fields) -> Option<(Box<PacketHead>, u64)> {
 fn exit(fields: &mut Fields) -> Option<(Exit, u64)> {
     let event = Exit { header: header(fields)?, code: fields.u32()?, _pad: 0 };
     Some((event, u64::from(fields.u32()?)))
+}
+
+fn guard(fields: &mut Fields) -> Option<(Guard, u64)> {
+    let event = Guard {
+        header: header(fields)?,
+        key: key(fields)?,
+        target_start_ns: fields.u64()?,
+        target_tgid: fields.u32()?,
+        what: fields.u16()?,
+        family: fields.u16()?,
+        protocol: fields.u16()?,
+        _pad: [0; 6],
+    };
+    Some((event, six(fields)?))
 }
 
 #[cfg(test)]
@@ -338,6 +363,11 @@ mod tests {
                 vec![json!({"comm": text(&it.comm), "filename": text(&it.filename), "arguments": it.arguments})]
             }
             Event::Exit(it) => vec![json!({"code": it.code})],
+            Event::Guard(it) => vec![
+                key(&it.key),
+                json!({"target_start_ns": it.target_start_ns, "target_tgid": it.target_tgid}),
+                json!({"what": it.what, "family": it.family, "protocol": it.protocol}),
+            ],
             Event::Answer(it) | Event::Hello(it) => {
                 let content = auditor_common::note::hex(&it.bytes[..it.length.into()]);
                 vec![

@@ -1,7 +1,7 @@
 //! One thing to seal: what a stage found, as the body of a record.
 
 use auditor_common::body::{
-    Attribution, Body, Call, FlowOpened, FlowTraffic, NameSource, Named, Process, ProcessRecord, Sample,
+    Attribution, Body, Call, FlowOpened, FlowTraffic, Guard, NameSource, Named, Process, ProcessRecord, Sample,
 };
 use auditor_common::endpoint::{Endpoint, MAPPED};
 use auditor_common::event::Header;
@@ -125,6 +125,12 @@ pub fn greeted_late(flow: &Greeted) -> Body {
 #[must_use]
 pub fn process(record: ProcessRecord, discretion: Discretion) -> Body {
     Body::Process(ProcessRecord { attribution: discretion.attribution(record.attribution.clone()), ..record })
+}
+
+/// A process did what no ordinary Odoo does.
+#[must_use]
+pub fn guard(record: Guard, discretion: Discretion) -> Body {
+    Body::Guard(Guard { attribution: discretion.attribution(record.attribution.clone()), ..record })
 }
 
 /// A call was claimed.

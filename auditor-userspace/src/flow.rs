@@ -164,6 +164,12 @@ impl Flows {
         !self.waiting.is_empty()
     }
 
+    /// How many flows are not announced yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// Whether the flow that this socket carries now waits for the process that serves it.
     #[must_use]
     pub fn waits_for_owner(&self, cookie: u64) -> bool {

@@ -15,7 +15,7 @@ pub mod row; // what is counted, and by what
 use std::sync::Arc;
 
 use auditor_common::body::{
-    Attribution, Body, Call, FlowOpened, FlowTraffic, Named, ProcessChange, ProcessRecord, Restated,
+    Attribution, Body, Call, FlowOpened, FlowTraffic, Guard, Guarded, Named, ProcessChange, ProcessRecord, Restated,
 };
 
 use crate::destination::{Knowledge, Name, encrypted};
@@ -95,6 +95,7 @@ impl Rollup {
             Body::FlowTraffic(traffic) => self.traffic(head, wall_ns, traffic, knowledge),
             Body::Call(call) => self.called(head, wall_ns, call, knowledge),
             Body::Process(process) => self.process(head, wall_ns, process),
+            Body::Guard(guard) => self.guard(head, wall_ns, guard),
             Body::RunStart(start) => {
                 self.settle(u64::MAX, knowledge);
                 self.history.started(head, start, self.open.cookies());
@@ -172,6 +173,11 @@ impl Rollup {
     /// Claims that contradict what the kernel saw: instance, and how many in each hour that touches this time.
     pub fn contradictions(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, &Tally)> {
         self.hours.contradictions(from_ns, until_ns)
+    }
+
+    /// What no ordinary Odoo does: instance, what, and how often in each hour that touches this time.
+    pub fn guards(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, Guarded, &Tally)> {
+        self.hours.guards(from_ns, until_ns)
     }
 
     /// Workers that ended: instance, and how many in each hour that touches this time.
@@ -336,6 +342,12 @@ impl Rollup {
         if record.change == ProcessChange::Exited && (comm.starts_with("odoo") || comm.starts_with("python")) {
             self.hours.worker_ended(wall_ns, &instance, head.seq);
         }
+    }
+
+    fn guard(&mut self, head: &Head, wall_ns: u64, record: &Guard) {
+        let instance = self.contacts.intern(&record.instance);
+        self.seen(head, wall_ns, &instance, &record.attribution);
+        self.hours.guarded(wall_ns, &instance, record.what, head.seq);
     }
 
     fn seen(&mut self, head: &Head, wall_ns: u64, instance: &Arc<str>, attribution: &Attribution) {

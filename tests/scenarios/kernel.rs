@@ -3,6 +3,8 @@
 //! `kernel-scenarios NAME [ARGUMENT…]`. A scenario prints `fact VALUE` lines. Where it pauses it prints `ready`, and
 //! goes on at the next line of its input; so a test can look at it, and have it audited, before it acts.
 
+mod guards;
+
 use std::{
     env,
     io::{Read as _, Write as _, stdin, stdout},
@@ -45,7 +47,7 @@ fn main() {
         "exit" => exit(number(1) as i32),
         "sleep" => thread::sleep(Duration::from_secs(60)),
         "steps" => steps(address(1)),
-        unknown => panic!("no scenario {unknown}"),
+        other => guards::scenario(other),
     }
 }
 

@@ -20,7 +20,7 @@ ZONE = {
     'iap.odoo.com': ['203.0.113.12'],
     'www.shop.example': ['marker-7f3a.cdn.example'],
     'marker-7f3a.cdn.example': ['203.0.113.13'],
-    'www.late.example': ['203.0.113.14'],
+    'marker-7f3a.shop.example': ['203.0.113.14'],
 }
 
 

@@ -62,6 +62,11 @@ impl Daemon {
 
     /// Its folders and its program, without starting it.
     pub fn prepare(scope: Scope) -> Self {
+        Self::prepare_with(scope, auditor())
+    }
+
+    /// The same with another build of it.
+    pub fn prepare_with(scope: Scope, build: &Path) -> Self {
         let unit = unit();
         let folder = tempfile::Builder::new().prefix("network-audit-").tempdir().expect("a temporary folder");
         set_mode(folder.path(), 0o755);
@@ -75,7 +80,7 @@ impl Daemon {
         let program = folder.path().join("auditor");
         // Copied by another program: a child that another test starts in the meantime would inherit our open file, and a
         // file that is open for writing cannot be executed.
-        let copied = Command::new("cp").arg(auditor()).arg(&program).status().expect("cp");
+        let copied = Command::new("cp").arg(build).arg(&program).status().expect("cp");
         assert!(copied.success(), "a copy of the daemon");
         let state = folder.path().join("state");
         Self { folder, state, program, scope, child: None, arguments: Vec::new() }
@@ -229,6 +234,14 @@ impl Daemon {
         serde_json::from_str(&self.get_text(path)).expect("JSON")
     }
 
+    /// Whether the records of the runs before are in its books.
+    pub fn is_ready(&self) -> bool {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", "--max-time", "20", "--unix-socket"]).stdout(Stdio::null());
+        let socket = self.run_folder().join("auditor.sock");
+        curl.arg(socket).arg("http://auditor/readyz").status().is_ok_and(|status| status.success())
+    }
+
     /// The same, to the byte.
     pub fn get_text(&self, path: &str) -> String {
         let mut curl = Command::new("curl");
@@ -257,7 +270,7 @@ fn unit() -> Unit {
 }
 
 /// The daemon, built once for each run of a test program unless `xtask test` has built it.
-fn auditor() -> &'static Path {
+pub fn auditor() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
         Some(_) => programs::path(Profile::Dev).expect("a target folder"),

@@ -99,7 +99,8 @@ impl Ledger {
         self.seal().expect("a seal");
     }
 
-    fn sample(&mut self) -> Sample {
+    /// The next thing that the kernel tells of, numbered by one of two processors.
+    pub fn sample(&mut self) -> Sample {
         let cpu = self.captured % 2;
         self.captured += 1;
         self.kseq[cpu as usize] += 1;

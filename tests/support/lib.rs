@@ -14,6 +14,7 @@ pub mod mutate;
 mod odoo;
 pub mod power;
 mod puppet;
+pub mod robber;
 mod rpc;
 mod scene;
 pub mod second;
@@ -22,13 +23,13 @@ mod skip;
 pub mod soak;
 pub mod witness;
 
-pub use daemon::{Daemon, Scope, verifier};
+pub use daemon::{Daemon, Scope, auditor, verifier};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};
-pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, skip};
+pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, security_hooks, skip};
 pub use xtask::cgroup::Group;
 
 use std::path::PathBuf;

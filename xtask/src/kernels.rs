@@ -77,7 +77,18 @@ fn build() -> Result<Programs> {
     let checkout = paths::checkout()?;
     ebpf::build()?;
     let mut cargo = programs::cargo(&checkout);
-    cargo.args(["test", "--no-run", "-p", "auditor-tests", "--test", "kernel", "--test", "coverage"]);
+    cargo.args([
+        "test",
+        "--no-run",
+        "-p",
+        "auditor-tests",
+        "--test",
+        "kernel",
+        "--test",
+        "guards",
+        "--test",
+        "coverage",
+    ]);
     let output = cargo.stdin(Stdio::null()).output().context("cargo does not start")?;
     let told = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {

@@ -4,9 +4,9 @@ use minicbor::Decoder;
 
 use super::{
     Ack, AckRecord, Actor, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Effect, Egress, Export,
-    FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, NameSource, Named, Policy, PolicyRecord, Process,
-    ProcessChange, ProcessRecord, Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step, StreamEnd,
-    Unrecorded, class, schema,
+    FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook, Label, Loss, NameSource, Named, Policy, PolicyRecord,
+    Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step,
+    StreamEnd, Unrecorded, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;
@@ -23,6 +23,7 @@ impl Body {
             (EntryType::Event, class::FLOW_ENDED | class::FLOW_INTERIM) => Self::FlowTraffic(input.flow_traffic()?),
             (EntryType::Event, class::CALL) => Self::Call(input.call()?),
             (EntryType::Event, class::PROCESS) => Self::Process(input.process_record()?),
+            (EntryType::Event, class::GUARD) => Self::Guard(input.guard()?),
             (EntryType::Seal, 0) => Self::Seal(input.seal()?),
             (EntryType::Loss, 0) => Self::Loss(input.loss()?),
             (EntryType::Loss, class::LOSS_UNRECORDED) => Self::Unrecorded(input.unrecorded()?),
@@ -229,6 +230,23 @@ impl Reader<'_> {
             change: ProcessChange::from_number(self.key()?.uint()?).ok_or(BodyError::Value)?,
             process: self.key()?.process()?,
             code: self.key()?.maybe(Self::uint)?,
+            attribution: self.key()?.attribution()?,
+            instance: self.key()?.text()?,
+        })
+    }
+
+    fn guard(&mut self) -> Result<Guard, BodyError> {
+        self.map()?;
+        Ok(Guard {
+            sample: self.sample()?,
+            what: Guarded::from_number(self.key()?.uint()?).ok_or(BodyError::Value)?,
+            family: self.key()?.maybe(Self::uint)?,
+            protocol: self.key()?.maybe(Self::uint)?,
+            cookie: self.key()?.maybe(Self::uint)?,
+            netns: self.key()?.maybe(Self::uint)?,
+            opened_before: self.key()?.flag()?,
+            target: self.key()?.maybe(Self::process)?,
+            process: self.key()?.process()?,
             attribution: self.key()?.attribution()?,
             instance: self.key()?.text()?,
         })

@@ -3,8 +3,9 @@
 use minicbor::Encoder;
 
 use super::{
-    AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Hook, Loss, Named,
-    PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd, Unrecorded,
+    AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Guard, Hook, Loss,
+    Named, PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd,
+    Unrecorded,
 };
 
 impl Body {
@@ -26,6 +27,7 @@ impl Body {
             Self::FlowOpened(flow) => flow_opened(&mut out, flow),
             Self::FlowTraffic(traffic) => flow_traffic(&mut out, traffic),
             Self::Call(call) => self::call(&mut out, call),
+            Self::Guard(guard) => self::guard(&mut out, guard),
             Self::Process(record) => process_record(&mut out, record),
             Self::Seal(seal) => self::seal(&mut out, seal),
             Self::Loss(loss) => self::loss(&mut out, loss),
@@ -200,6 +202,19 @@ fn process_record(out: &mut Writer, record: &ProcessRecord) {
     process(out.key(5), &record.process);
     attribution(out.key(6).maybe_uint(record.code).key(7), &record.attribution);
     out.key(8).text(&record.instance);
+}
+
+fn guard(out: &mut Writer, guard: &Guard) {
+    sample(out.map(13), &guard.sample).key(4).uint(guard.what as u8);
+    out.key(5).maybe_uint(guard.family).key(6).maybe_uint(guard.protocol);
+    out.key(7).maybe_uint(guard.cookie).key(8).maybe_uint(guard.netns).key(9).flag(guard.opened_before);
+    match &guard.target {
+        Some(target) => process(out.key(10), target),
+        None => _ = out.key(10).null(),
+    }
+    process(out.key(11), &guard.process);
+    attribution(out.key(12), &guard.attribution);
+    out.key(13).text(&guard.instance);
 }
 
 fn lost<'w>(out: &'w mut Writer, lost: &[(u64, u64)]) -> &'w mut Writer {

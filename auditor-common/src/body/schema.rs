@@ -164,6 +164,22 @@ static PROCESS_RECORD: &[Field] = &[
     field(8, "instance", Kind::Text),
 ];
 
+static GUARD: &[Field] = &[
+    BOOT_NS,
+    CPU,
+    KSEQ,
+    field(4, "what", Kind::Between(1, 4)),
+    field(5, "family", Kind::Maybe(&U16)),
+    field(6, "protocol", Kind::Maybe(&U16)),
+    field(7, "cookie", Kind::Maybe(&U64)),
+    field(8, "netns", Kind::Maybe(&U32)),
+    field(9, "opened_before", Kind::Bool),
+    field(10, "target", Kind::Maybe(&Kind::Map(PROCESS))),
+    field(11, "process", Kind::Map(PROCESS)),
+    field(12, "attribution", Kind::Map(ATTRIBUTION)),
+    field(13, "instance", Kind::Text),
+];
+
 static SEAL: &[Field] = &[
     field(1, "previous_checkpoint", HASH),
     field(2, "previous_size", U64),
@@ -301,6 +317,7 @@ pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
     (EntryType::Event, class::FLOW_INTERIM, "EVENT flow interim", FLOW_INTERIM),
     (EntryType::Event, class::CALL, "EVENT call", CALL),
     (EntryType::Event, class::PROCESS, "EVENT process", PROCESS_RECORD),
+    (EntryType::Event, class::GUARD, "EVENT guard", GUARD),
     (EntryType::Seal, 0, "SEAL", SEAL),
     (EntryType::Loss, 0, "LOSS", LOSS),
     (EntryType::Loss, class::LOSS_UNRECORDED, "LOSS by policy", UNRECORDED),

@@ -9,6 +9,7 @@ use crate::attribute::reason;
 use crate::client;
 use crate::command::exit;
 use crate::config::Places;
+use crate::events;
 use crate::report::text::printable;
 
 /// Says what a record says, how that is known, and what it proves.
@@ -41,6 +42,10 @@ fn explain(record: &Value) -> String {
     let flow = if record["opened"].is_object() { &record["opened"] } else { record };
     if flow["remote"].is_object() {
         line(format!("  the kernel saw: {}", seen(flow)));
+    }
+    if record["class"] == "guard" {
+        line(format!("  the kernel saw: {} with {}", who(&record["process"]), events::guarded(record)));
+        line("  ALARM: no ordinary Odoo does this".to_owned());
     }
     let later = if record["opened"].is_object() { &record["names"] } else { &Value::Null };
     for named in [&flow["names"], later].into_iter().filter_map(Value::as_array).flatten() {
@@ -77,14 +82,18 @@ fn seen(flow: &Value) -> String {
     let address = word(&flow["remote"]["address"]);
     let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
     let remote = format!("{address}:{}", flow["remote"]["port"]);
-    let who = match process["tgid"].as_u64() {
-        Some(tgid) if tgid > 0 => format!("process {tgid} ({})", process["comm"].as_str().unwrap_or("?")),
-        _ => "an unknown process".to_owned(),
-    };
+    let who = who(process);
     let protocol = word(&flow["protocol"]);
     match word(&flow["direction"]) {
         "in" => format!("{who} served {remote} over {protocol}"),
         _ => format!("{who} went to {remote} over {protocol}"),
+    }
+}
+
+fn who(process: &Value) -> String {
+    match process["tgid"].as_u64() {
+        Some(tgid) if tgid > 0 => format!("process {tgid} ({})", process["comm"].as_str().unwrap_or("?")),
+        _ => "an unknown process".to_owned(),
     }
 }
 
@@ -168,6 +177,16 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
+    }
+
+    #[test]
+    fn what_no_ordinary_odoo_does_is_told_with_what_it_was() {
+        let record = json!({
+            "seq": 8, "class": "guard", "sealed": true, "run": 1, "what": "raw_socket", "protocol": "icmp",
+            "process": {"tgid": 17, "comm": "odoo"}, "attribution": {"label": "absent", "reason": "no-claim"},
+        });
+        let text = explain(&record);
+        assert!(text.contains("the kernel saw: process 17 (odoo) with a raw socket for icmp\n  ALARM"), "{text}");
     }
 
     #[test]

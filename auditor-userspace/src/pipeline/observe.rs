@@ -55,6 +55,7 @@ impl Pipeline {
             Event::Fork(it) => return self.forked(it, now),
             Event::Exec(it) => return self.executed(it, now),
             Event::Exit(it) => return self.exited(it, now),
+            Event::Guard(it) => self.guarded(it, now),
         }
         self.record_changes(now)
     }
@@ -99,6 +100,9 @@ impl Pipeline {
     fn record_opened(&mut self, opened: &Opened, now: Now) -> anyhow::Result<u64> {
         self.know(&opened.header);
         let header = &opened.header;
+        if opened.inbound && opened.owner_known && !opened.opened_before {
+            self.parts.handover.accepted(header.into(), now.mono_from_boot(header.boot_ns));
+        }
         let member = self.member(header);
         let attribution = attribute::flow(&self.claims, opened, member);
         let (process, instance) = match member {
@@ -152,6 +156,7 @@ impl Pipeline {
     fn executed(&mut self, event: &Exec, now: Now) -> anyhow::Result<()> {
         let header = &event.header;
         self.know(header);
+        self.record_guards(true, now)?;
         let program = Program {
             comm: text(&event.comm),
             executable: (!event.filename.starts_with(&[0])).then(|| text(&event.filename)),
@@ -184,6 +189,7 @@ impl Pipeline {
         if self.member(header).is_none() {
             return Ok(());
         }
+        self.record_guards(true, now)?;
         let Some(member) = self.lineage.exited(header.tgid) else { return Ok(()) };
         let body = about(&member, ProcessChange::Exited, header, header.tid, Some(event.code));
         self.append_about(body, now)?;

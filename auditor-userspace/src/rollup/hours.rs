@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use auditor_common::body::Guarded;
+
 use super::Limits;
 use super::row::{Key, Other, Row, Sums, Tally};
 use crate::clock::HOUR_NS;
@@ -14,6 +16,7 @@ struct Hour {
     others: BTreeMap<Other, Sums>,
     contradictions: BTreeMap<Arc<str>, Tally>,
     workers_ended: BTreeMap<Arc<str>, Tally>,
+    guarded: BTreeMap<(Arc<str>, Guarded), Tally>,
     /// With more lines than this it is folded (again).
     fold_at: usize,
 }
@@ -103,6 +106,15 @@ impl Hours {
 
     pub(super) fn worker_ended(&mut self, wall_ns: u64, instance: &Arc<str>, seq: u64) {
         self.hour(wall_ns).workers_ended.entry(Arc::clone(instance)).or_default().add(1, wall_ns, seq);
+    }
+
+    pub(super) fn guarded(&mut self, wall_ns: u64, instance: &Arc<str>, what: Guarded, seq: u64) {
+        self.hour(wall_ns).guarded.entry((Arc::clone(instance), what)).or_default().add(1, wall_ns, seq);
+    }
+
+    pub(super) fn guards(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, Guarded, &Tally)> {
+        self.between(from_ns, until_ns)
+            .flat_map(|(_, hour)| hour.guarded.iter().map(|((instance, what), tally)| (&**instance, *what, tally)))
     }
 
     pub(super) fn contradictions(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, &Tally)> {

@@ -18,15 +18,16 @@
 //! missing N|?                                        the ledger before this one was cut
 //! answered WORDS                                     the operator's answer to that
 //! clock                                              the wall clock was set
+//! guard WHAT [instance=] [module=]                   something that no ordinary Odoo does
 //! prune                                              what is older than now is removed
 //! ```
 
 use std::net::SocketAddr;
 
 use auditor_common::body::{
-    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss,
-    NameSource, Named, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal,
-    Unrecorded,
+    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook,
+    Label, Loss, NameSource, Named, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample,
+    Seal, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 
@@ -187,6 +188,7 @@ impl Scene {
                 let step = ClockStep { before_wall_ns: self.now_ns - 5, after_wall_ns: self.now_ns };
                 self.push(Body::Clock(step));
             }
+            "guard" => self.guard(&words),
             "prune" => self.push(Body::Prune(Prune {
                 min_index: 256,
                 root: [0; 32],
@@ -295,6 +297,23 @@ impl Scene {
             duration_ns: self.boot_ns - since_boot_ns,
             handshake_ns: None,
             names: names(words),
+        }));
+    }
+
+    fn guard(&mut self, words: &Words<'_>) {
+        let what = Guarded::ALL.into_iter().find(|what| what.word() == words.at(1)).expect("a guard's word");
+        self.push(Body::Guard(Guard {
+            sample: self.sample(),
+            what,
+            family: None,
+            protocol: None,
+            cookie: None,
+            netns: None,
+            opened_before: false,
+            target: None,
+            process: Process::default(),
+            attribution: attribution(words),
+            instance: words.value("instance").unwrap_or(INSTANCE).into(),
         }));
     }
 

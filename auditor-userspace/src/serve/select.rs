@@ -1,6 +1,6 @@
 //! Which records were asked for.
 
-use auditor_common::body::{Attribution, Body, FlowOpened, Label, Loss};
+use auditor_common::body::{Attribution, Body, FlowOpened, Guard, Guarded, Label, Loss};
 use auditor_common::gap::Gap;
 use serde::Deserialize;
 
@@ -41,6 +41,8 @@ pub struct Select {
     pub vendor: Option<String>,
     /// Contradicted claims only.
     pub contradiction: bool,
+    /// What no ordinary Odoo does, by its word.
+    pub guard: Option<String>,
     /// Losses of this reason.
     pub gap: Option<String>,
     /// One instance.
@@ -54,11 +56,13 @@ impl Select {
     pub fn check(&self) -> Result<(), String> {
         let classes = Class::ALL.map(Class::word);
         let gaps = Gap::ALL.map(Gap::word);
+        let guards = Guarded::ALL.map(Guarded::word);
         for (name, value, words) in [
             ("label", &self.label, &["matched", "self_reported", "inferred", "absent"][..]),
             ("direction", &self.direction, &["in", "out"]),
             ("type", &self.kind, &wire::TYPES),
             ("class", &self.class, &classes),
+            ("guard", &self.guard, &guards),
             ("gap", &self.gap, &gaps),
         ] {
             if value.as_deref().is_some_and(|value| !words.contains(&value)) {
@@ -84,6 +88,7 @@ impl Select {
                 line.destination.and_then(|it| it.vendor).is_some_and(|it| it.name == vendor)
             })
             && (!self.contradiction || about.attribution.is_some_and(|it| !it.contradictions.is_empty()))
+            && asked(&self.guard, &|word| matches!(line.body, Body::Guard(Guard { what, .. }) if what.word() == word))
             && asked(&self.gap, &|gap| matches!(line.body, Body::Loss(Loss { gap: it, .. }) if wire::gap(*it) == gap))
     }
 }
@@ -158,6 +163,9 @@ impl<'a> About<'a> {
             },
             Body::Process(process) => {
                 Self { instance: Some(&process.instance), attribution: Some(&process.attribution), inbound: None }
+            }
+            Body::Guard(guard) => {
+                Self { instance: Some(&guard.instance), attribution: Some(&guard.attribution), inbound: None }
             }
             Body::Decision(it) => Self { instance: Some(&it.instance), ..Self::default() },
             Body::Acknowledged(it) => Self { instance: Some(&it.instance), ..Self::default() },

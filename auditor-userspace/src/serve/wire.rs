@@ -3,9 +3,9 @@
 mod words; // type and class of a record
 
 use auditor_common::body::{
-    AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label,
-    Loss, Named, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, RunStart,
-    Sample, Seal, Step, Unrecorded,
+    AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Guard, Hook,
+    Label, Loss, Named, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated,
+    RunStart, Sample, Seal, Step, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -90,6 +90,7 @@ pub fn event_wall_ns(head: &Head, body: &Body) -> u64 {
         Body::FlowTraffic(flow) => &flow.sample,
         Body::Call(call) => &call.sample,
         Body::Process(process) => &process.sample,
+        Body::Guard(guard) => &guard.sample,
         _ => return head.wall_ns,
     };
     head.wall_ns.saturating_sub(head.boot_ns.saturating_sub(sample.boot_ns))
@@ -104,6 +105,7 @@ fn content(body: &Body) -> Value {
         Body::FlowTraffic(flow) => flow_traffic(flow),
         Body::Call(it) => call(it),
         Body::Process(it) => process_record(it),
+        Body::Guard(it) => guard(it),
         Body::Seal(it) => seal(it),
         Body::Loss(it) => loss(it),
         Body::Unrecorded(it) => unrecorded(it),
@@ -303,6 +305,22 @@ fn process_record(record: &ProcessRecord) -> Value {
     })
 }
 
+fn guard(guard: &Guard) -> Value {
+    json!({
+        "sample": sample(&guard.sample),
+        "what": guard.what.word(),
+        "family": guard.family.map(family),
+        "protocol": guard.protocol.map(protocol),
+        "cookie": guard.cookie,
+        "netns": guard.netns,
+        "opened_before": guard.opened_before,
+        "target": guard.target.as_ref().map(process),
+        "process": process(&guard.process),
+        "attribution": attribution(&guard.attribution),
+        "instance": guard.instance,
+    })
+}
+
 fn seal(seal: &Seal) -> Value {
     json!({
         "previous_checkpoint": hex(&seal.previous_checkpoint),
@@ -424,6 +442,16 @@ pub fn protocol(number: u16) -> String {
         17 => "udp".into(),
         58 => "icmpv6".into(),
         262 => "mptcp".into(),
+        other => other.to_string(),
+    }
+}
+
+/// A socket family's name, or its number.
+fn family(number: u16) -> String {
+    match number {
+        2 => "inet".into(),
+        10 => "inet6".into(),
+        17 => "packet".into(),
         other => other.to_string(),
     }
 }

@@ -14,21 +14,19 @@ use auditor_common::merkle::{Complete, Hash};
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, Row};
 use auditor_common::stream::tag;
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableError};
+use redb::{ReadTransaction, ReadableTable as _, TableError};
 
 use super::schema::{
     CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START, ROWS,
     STORE_SCHEMA, STREAMS, TILES, ledger_folder, segment_path, tile_key,
 };
-use super::snapshot::Snapshot;
+use super::snapshot::{Torn, in_a_state_that_fits};
 use super::{HeadState, StoreError, read_head, segment};
 use crate::chain::{ALIGNMENT, Chain, Edge};
 use crate::key;
 
 /// Memory for pages: what is read once need not be kept.
 const CACHE: usize = 8 << 20;
-/// How often the newest segment is read again when the daemon has gone on while it was read.
-const ATTEMPTS: u32 = 10;
 /// So many faults are told; where there are more, these are enough.
 const FAULTS_MAX: usize = 100;
 /// Records between two words about progress.
@@ -156,35 +154,22 @@ impl Check {
         released: &SignedCheckpoint,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Edge, StoreError> {
-        let mut attempt = 1;
-        loop {
-            let snapshot = Snapshot::take(&self.path)?;
-            let db = snapshot.open(CACHE)?;
+        let torn = if next.is_none() { Torn::Maybe } else { Torn::No };
+        let read = |txn: &ReadTransaction| {
             let mut pass = self.clone();
-            let outcome = pass.in_one_state(&db, first, before.as_ref(), next, released, progress);
-            let is_sound = |pass: &Self, outcome: &Result<Edge, StoreError>| {
-                outcome.is_ok() && pass.found.faults.len() == self.found.faults.len()
-            };
-            if !is_sound(&pass, &outcome) && next.is_none() {
-                if attempt < ATTEMPTS && !snapshot.is_current() {
-                    attempt += 1;
-                    continue;
-                }
-                // A commit that a power cut tore was not acknowledged: the next start goes back to the one before.
-                if snapshot.is_unclean()
-                    && let Ok(db) = snapshot.repaired(CACHE)
-                {
-                    let mut repaired = self.clone();
-                    let again = repaired.in_one_state(&db, first, before.as_ref(), next, released, progress);
-                    if is_sound(&repaired, &again) {
-                        *self = repaired;
-                        return again;
-                    }
-                }
+            let outcome = pass.in_one_state(txn, first, before.as_ref(), next, released, progress);
+            match outcome {
+                Ok(end) if pass.found.faults.len() == self.found.faults.len() => Ok((pass, end)),
+                outcome => Err(Box::new((pass, outcome))),
             }
-            *self = pass;
-            return outcome;
-        }
+        };
+        let unread = |error| Box::new((self.clone(), Err(error)));
+        let (pass, outcome) = match in_a_state_that_fits(&self.path, CACHE, torn, unread, read) {
+            Ok(((pass, end), _)) => (pass, Ok(end)),
+            Err(refused) => *refused,
+        };
+        *self = pass;
+        outcome
     }
 
     fn redb(&self, error: impl Into<redb::Error>) -> StoreError {
@@ -193,14 +178,13 @@ impl Check {
 
     fn in_one_state(
         &mut self,
-        db: &impl ReadableDatabase,
+        txn: &ReadTransaction,
         first: u64,
         before: Option<&Edge>,
         next: Option<u64>,
         released: &SignedCheckpoint,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Edge, StoreError> {
-        let txn = &db.begin_read().map_err(|error| self.redb(error))?;
         self.found.segments += 1;
         let schema = self.value(txn, META_SCHEMA)?.and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
         match schema {

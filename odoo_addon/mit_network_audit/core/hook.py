@@ -52,6 +52,9 @@ def _events(recorder):
     send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
     return {
         ALIVE: lambda args, frame: recorder.beat(),
+        # Python accepts a connection by making a socket of it. Whoever silences the hook, and takes
+        # the claims of who serves away, does not take the kernel's word that it was accepted.
+        'socket.__new__': lambda args, frame: recorder.beat(),
         'socket.connect': to_address(hints.CONNECT),
         'socket.sendto': send,
         'socket.sendmsg': send,

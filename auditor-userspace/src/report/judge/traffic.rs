@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use auditor_common::body::Label;
+use auditor_common::body::{Guarded, Label};
 
 use super::{Group, Scope, is_unexplained};
 use crate::catalogue::OWN_MODULE;
 use crate::clock::DAY_NS;
 use crate::destination::Class;
-use crate::report::basis::Guarded;
 use crate::report::reason::{Filter, Reason, Severity, counted, times};
 use crate::rollup::history::Went;
 use crate::rollup::row::{Row, Tally};
@@ -77,8 +76,9 @@ fn watched(scope: &Scope<'_>, found: &mut Vec<Reason>) {
 fn guarded(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     for what in Guarded::ALL {
         let mut tally = Tally::default();
-        let seen = scope.basis.host.guards.iter().filter(|guard| guard.what == what && scope.includes(&guard.instance));
-        seen.for_each(|guard| tally.merge(&guard.tally));
+        let seen = scope.basis.rollup.guards(scope.from_ns, scope.basis.now_ns);
+        seen.filter(|(instance, it, _)| *it == what && scope.includes(instance))
+            .for_each(|(_, _, one)| tally.merge(one));
         if tally.count == 0 {
             continue;
         }
@@ -89,12 +89,15 @@ fn guarded(scope: &Scope<'_>, found: &mut Vec<Reason>) {
             Guarded::PacketSocket => {
                 format!("{} opened: it reads and writes the network itself", counted(tally.count, "packet socket"))
             }
-            Guarded::StolenDescriptor => format!("{} taken from another process", counted(tally.count, "socket")),
+            Guarded::StolenDescriptor => {
+                format!("{} taken out of another process", counted(tally.count, "descriptor"))
+            }
             Guarded::Ptrace => {
-                format!("a process of the instance attached to another as a debugger {}", times(tally.count))
+                format!("a process of the instance got hold of another as a debugger does, {}", times(tally.count))
             }
         };
-        found.push(Reason::new(Severity::Alarm, what.word(), "", &tally, sentence, scope.records(&tally)));
+        let filter = Filter { guard: Some(what.word().to_owned()), ..scope.records(&tally) };
+        found.push(Reason::new(Severity::Alarm, what.word(), "", &tally, sentence, filter));
     }
 }
 
