@@ -5,7 +5,7 @@ use std::path::Path;
 
 use auditor_common::body::{Body, Loss};
 use auditor_common::checkpoint::SignedCheckpoint;
-use auditor_common::note::VerifierKey;
+use auditor_common::note::{VerifierKey, key_id, unhex_any};
 use auditor_common::record::Entry;
 use auditor_common::stream::CONTROL;
 use auditor_common::verify::{Question, exit};
@@ -482,16 +482,16 @@ fn attack_21_an_odd_leaf_is_counted_twice() {
 fn attack_22_a_key_is_weak_or_a_signature_malleable() {
     assert!(VerifierKey::new("a/b/c/root", &[0; 32]).is_err() && VerifierKey::new("a/b/c/root", &[1; 32]).is_ok());
     let weak = said(Integrity, "the key is weak", "the key is weak");
-    check(&whole(), &weak, |it| {
-        // Order 4: the ordinate is 0. Its id is right.
-        let key = auditor_common::note::key_id("audit.example/cluster-a/node-7/root", &[0; 32]);
-        let vkey = format!(
-            "audit.example/cluster-a/node-7/root+{}+{}\n",
-            auditor_common::note::hex(&key),
-            auditor_common::note::base64(&[[1].as_slice(), &[0; 32]].concat())
-        );
-        it.file("keys/root.vkey", |file| *file = vkey.into_bytes());
-    });
+    // Orders 4 and 8. The id is right.
+    let of_order_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+    for point in [vec![0; 32], unhex_any(of_order_8).unwrap()] {
+        check(&whole(), &weak, |it| {
+            let name = "audit.example/cluster-a/node-7/root";
+            let id = auditor_common::note::hex(&key_id(name, point.as_slice().try_into().unwrap()));
+            let key = auditor_common::note::base64(&[[1].as_slice(), &point].concat());
+            it.file("keys/root.vkey", |file| *file = format!("{name}+{id}+{key}\n").into_bytes());
+        });
+    }
     // S + L instead of S: the same equation holds.
     let wrong = said(Integrity, "is wrong", "is wrong");
     check(&whole(), &wrong, |it| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use auditor_common::body::{Body, CpuMark, Export, Loss, Policy};
+use auditor_common::body::{Body, CpuMark, Export, Loss, Policy, Unrecorded};
 use auditor_common::verify::exit;
 use auditor_tests::bundle::Bundle;
 use auditor_tests::ledger::{Ledger, at, copy, options, verify_here};
@@ -208,12 +208,15 @@ fn a_clock_that_is_set_back_and_forward() {
 /// The step lies before the slice, in the epoch in whose middle the slice begins: its records are older than that epoch.
 #[test]
 fn a_slice_after_a_clock_was_set_back() {
-    let request = Request { from_wall_ns: Some(at(2 * HOUR + 60 - 600).wall_ns), ..whole() };
+    // It is asked for from a moment on that no clock had said before; the tile in which that lies begins earlier.
+    let request = Request { from_wall_ns: Some(at(2 * HOUR + 150).wall_ns), ..whole() };
     check(exit::GAPS, &request, |dir| {
         let mut ledger = Ledger::open(dir, &options(2 * HOUR)).unwrap();
         live(&mut ledger, 25);
         set_clock(&mut ledger, -600);
         live(&mut ledger, 60);
+        ledger.wait(700);
+        live(&mut ledger, 3);
         ledger
     });
 }
@@ -271,6 +274,21 @@ fn forgetful(second: u64) -> OpenOptions {
     let policy =
         Policy { keep_ns: 30 * SECOND, max_bytes: u64::MAX, min_ns: 20 * SECOND, actor: "root (0)".to_owned() };
     OpenOptions { policy, ..short(second) }
+}
+
+#[test]
+fn what_was_not_recorded_of_one_instance_is_no_gap_of_another() {
+    for (instance, expected) in [("alpha", exit::GAPS), ("beta", exit::PROVEN)] {
+        check(expected, &of(instance), |dir| {
+            let mut ledger = begin(dir);
+            ledger.second(&[("alpha", 3), ("beta", 3)]);
+            let unrecorded = Unrecorded { instance: "alpha".to_owned(), flows: 7, ..Unrecorded::default() };
+            ledger.append(&Body::Unrecorded(unrecorded)).unwrap();
+            ledger.decide().unwrap();
+            ledger.second(&[("alpha", 3), ("beta", 3)]);
+            ledger
+        });
+    }
 }
 
 fn pruned(dir: &Path) -> Ledger {

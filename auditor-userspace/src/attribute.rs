@@ -30,7 +30,7 @@ const PLUMBING: [&str; 9] =
     ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup", "endpoint_route_handler"];
 
 /// Before the name of an addon whose native code may be the caller.
-const SUSPECT: &str = "native:";
+pub const SUSPECT: &str = "native:";
 
 /// Words for [`Attribution::reason`].
 pub mod reason {

@@ -18,6 +18,7 @@ use auditor_common::body::{
     Attribution, Body, Call, FlowOpened, FlowTraffic, Guard, Guarded, ProcessChange, ProcessRecord, Restated,
 };
 
+use crate::attribute::SUSPECT;
 use crate::destination::{Knowledge, Name};
 use crate::evidence::cut;
 use crate::flow::UDP;
@@ -297,7 +298,8 @@ impl Rollup {
         let mut key = Key { inbound: call.channel == "serve", ..own.clone() };
         if let Some(open) = call.flow.and_then(|flow| self.open.get_mut(flow)) {
             // Whose call it is says the call; where it goes says the flow.
-            key = Key { module: own.module, via: own.via, label: own.label, ..open.key.clone() };
+            let Key { module, via, suspects, label, .. } = own;
+            key = Key { module, via, suspects, label, ..open.key.clone() };
             let stood = std::mem::replace(&mut open.stands, Stands::BehindCalls);
             if stood == Stands::Itself {
                 self.hours.take_back(open.wall_ns, &open.key, knowledge);
@@ -337,11 +339,14 @@ impl Rollup {
     fn key(&mut self, instance: &str, attribution: &Attribution, knowledge: &Knowledge) -> Key {
         let watched = |module: &str| knowledge.vendor_of_module(instance, module).is_some();
         let shown = attribution.module.as_deref();
-        let via = attribution.chain.iter().find(|module| watched(module)).filter(|_| !shown.is_some_and(watched));
+        let suspects: Vec<&str> = attribution.chain.iter().filter_map(|it| it.strip_prefix(SUSPECT)).collect();
+        let named = attribution.chain.iter().map(|it| it.strip_prefix(SUSPECT).unwrap_or(it));
+        let via = named.into_iter().find(|module| watched(module)).filter(|_| !shown.is_some_and(watched));
         Key {
             instance: self.contacts.intern(instance),
             module: shown.map(|module| self.contacts.intern(module)),
             via: via.map(|module| self.contacts.intern(module)),
+            suspects: (!suspects.is_empty()).then(|| self.contacts.intern(&suspects.join(", "))),
             inbound: false,
             protocol: 0,
             remote: None,

@@ -215,5 +215,7 @@ fn policy(bytes: &[u8]) {
 }
 
 fn btf(bytes: &[u8]) {
-    let _ = KernelBtf::parse(bytes.to_vec());
+    let Ok(btf) = KernelBtf::parse(bytes.to_vec()) else { return };
+    let _ = btf.offsets();
+    let _ = (btf.offset("sock", "sk_err"), btf.size("upid"), btf.has_tracepoint("sock_send_length"));
 }

@@ -87,8 +87,10 @@ pub struct Key {
     pub instance: Arc<str>,
     /// The module that is shown.
     pub module: Option<Arc<str>>,
-    /// A watched vendor's module that was farther up the stack.
+    /// A watched vendor's module that was farther up the stack, or whose native code may have been the caller.
     pub via: Option<Arc<str>>,
+    /// Addons of which native code, which leaves no frame, may have been the caller instead; comma-separated.
+    pub suspects: Option<Arc<str>>,
     /// The other side opened it.
     pub inbound: bool,
     /// IP protocol number.

@@ -13,7 +13,7 @@ use auditor_common::epoch::SignedEpoch;
 use auditor_common::merkle::{Complete, Hash};
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, Row};
-use auditor_common::stream::tag;
+use auditor_common::stream::{CONTROL, may_be_an_instances, tag};
 use redb::{ReadTransaction, ReadableTable as _, TableError};
 
 use super::schema::{
@@ -74,6 +74,8 @@ pub fn check(state: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspection, 
     };
     let origin = released.checkpoint.origin.clone();
     let folder = ledger_folder(state, origin.incarnation());
+    // Without it, which nothing here leads to, the next start ends.
+    key::read_node(state)?;
     let root = key::read_root(state)?;
     let mut check = Check {
         found: Inspection { origin: origin.to_string(), ..Inspection::default() },
@@ -83,6 +85,7 @@ pub fn check(state: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspection, 
         kept: key::read_epochs(state, released.checkpoint.origin.incarnation())?,
         streams: BTreeMap::new(),
         policy: None,
+        epoch: 0,
         released_met: false,
     };
     let firsts = segment::list(&folder)?;
@@ -92,6 +95,8 @@ pub fn check(state: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspection, 
         let next = firsts.get(at + 1).copied();
         end = Some(check.segment(*first, end, next, &released, progress)?);
     }
+    check.path = folder.join("epochs");
+    check.kept_epochs();
     check.path = state.join("head");
     if !check.released_met {
         let size = released.checkpoint.size;
@@ -117,6 +122,8 @@ struct Check {
     streams: BTreeMap<String, [u8; 16]>,
     /// The newest POLICY that was seen.
     policy: Option<(u64, Vec<u8>)>,
+    /// The epoch of the newest record.
+    epoch: u32,
     released_met: bool,
 }
 
@@ -301,15 +308,18 @@ impl Check {
 
     /// What a record says that is stored elsewhere as well.
     fn body(&mut self, entry: &Entry, body: &[u8]) {
+        self.epoch = entry.epoch;
         if entry.schema != SCHEMA {
             return;
         }
         match entry.kind {
-            EntryType::Event => {
+            kind if may_be_an_instances(kind, entry.class) => {
                 let Ok(read) = Body::decode(entry.kind, entry.class, body) else {
                     return self.fault(format!("record {}: its body is none of this version", entry.seq));
                 };
-                if let Some(instance) = read.instance() {
+                // In older stores decisions are in the ledger's own stream.
+                let anywhere = entry.kind != EntryType::Event && entry.stream_tag == CONTROL;
+                if let Some(instance) = read.instance().filter(|_| !anywhere) {
                     let known = self.streams.entry(instance.to_owned()).or_insert(entry.stream_tag);
                     if *known != entry.stream_tag {
                         self.fault(format!("record {} is not in the stream of {instance}", entry.seq));
@@ -407,6 +417,16 @@ impl Check {
             self.fault(format!("its value \"policy\" is not the POLICY of record {seq}"));
         }
         Ok(())
+    }
+
+    /// Each epoch up to that of the newest record has its note beside the segments; the newest may be in its segment only, if
+    /// a crash came in between.
+    fn kept_epochs(&mut self) {
+        let kept: BTreeSet<u32> = self.kept.iter().map(|note| note.epoch.epoch).collect();
+        let missing = (0..self.epoch.max(1)).find(|epoch| !kept.contains(epoch));
+        if let Some(epoch) = missing {
+            self.fault(format!("the note of epoch {epoch} is missing"));
+        }
     }
 
     /// The notes of epochs in a segment are those beside it, but the newest, if a crash came in between; an epoch that
