@@ -18,8 +18,9 @@ fn every_required_hook_is_active_and_a_cut_one_is_not() {
     let _alone = LINKS.lock();
     let probe = Probe::load(&alone()).unwrap_or_else(|error| panic!("{error}"));
     let coverage = probe.coverage();
-    assert_eq!(coverage.len(), 14);
-    for hook in coverage.iter().filter(|hook| hook.required) {
+    assert_eq!(coverage.len(), 16);
+    // Those that see packets are not required, but every kernel that is tested takes them.
+    for hook in coverage.iter().filter(|hook| hook.required || hook.name.starts_with("skb_")) {
         assert!(hook.is_active(), "{hook:?}");
         assert_eq!(hook.tag().len(), 8);
     }
