@@ -137,6 +137,16 @@ def main():
     seed('key', 0, b'audit.example/cluster-a/node-7/0001+b452b5e4+AT1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM')
     seed('key', 1, b'audit.example/cluster-a/node-7/0001')
     seed('proof', 0, b'c2sp.org/tlog-proof@v1\nextra AAAA\nindex 1\n')
+    owner = b'\3www\7example\0'
+    head = bytes.fromhex('0007 8180 0001 0002 0000 0000')
+    chain = bytes.fromhex('c00c 0005 0001 0000001e 000a') + b'\3cdn\4test\0' + b'\3cdn\4test\0'
+    answer = head + owner + b'\0\1\0\1' + chain + bytes.fromhex('0001 0001 0000001e 0004 c0000201')
+    seed('names', 0, answer)
+    seed('names', 1, len(answer).to_bytes(2, 'big') + answer)
+    name = b'\0\0\0\x12\0\x10\0\0\x0dwww.test.test'
+    body = b'\3\3' + bytes(32) + b'\0' + b'\0\2\x13\1' + b'\1\0' + len(name).to_bytes(2, 'big') + name
+    hello = b'\1' + len(body).to_bytes(3, 'big') + body
+    seed('names', 2, b'\x16\3\1' + len(hello).to_bytes(2, 'big') + hello)
     questions = [
         'GET /v1/records?limit=2', 'GET /v1/report?window=1h', 'GET /v1/status', 'GET /v1/code?code=AAAA',
         'GET /v1/policy?instance=a', 'GET /v1/catalogue',

@@ -58,25 +58,25 @@ fn raw_and_packet_sockets_are_alarms_until_somebody_has_seen_them() {
     let mut stage = Stage::new();
     let bystander = Puppet::start(&stage.group, &stage.daemon, "bystander.conf");
     stage.puppet.tell(&json!(["raw_socket", "vendor_a"]));
-    stage.puppet.tell(&json!(["packet_socket"]));
+    stage.puppet.tell(&json!(["packet_socket", "vendor_b"]));
 
     let raw = &stage.guards("raw_socket", 1)[0];
     assert_eq!((&raw["family"], &raw["protocol"]), (&json!("inet"), &json!("icmp")), "{raw:#}");
-    let attribution = &raw["attribution"];
-    let whose = (&attribution["module"], &attribution["label"]);
-    assert_eq!(whose, (&json!("vendor_a"), &json!("matched")), "what it sent says whose it is: {raw:#}");
     let packet = &stage.guards("packet_socket", 1)[0];
     assert_eq!((&packet["family"], &packet["protocol"]), (&json!("packet"), &Value::Null), "{packet:#}");
-    assert_eq!(packet["attribution"]["label"], "absent", "nobody claims a socket of that family: {packet:#}");
-    for record in [raw, packet] {
+    for (record, module) in [(raw, "vendor_a"), (packet, "vendor_b")] {
+        let whose = (&record["attribution"]["module"], &record["attribution"]["label"]);
+        assert_eq!(whose, (&json!(module), &json!("matched")), "what it sent says whose it is: {record:#}");
         assert_eq!(record["process"]["tgid"], stage.puppet.pid(), "{record:#}");
         assert_eq!(record["instance"], stage.puppet.instance(), "{record:#}");
         assert_eq!(record["target"], Value::Null);
     }
 
+    stage.reason("raw_socket", 1);
+    stage.reason("packet_socket", 1);
     let seq = raw["seq"].to_string();
     for (arguments, expected) in [
-        (&["report"][..], &["ALARM", "1 raw socket opened", "1 packet socket opened"][..]),
+        (&["report"][..], &["ALARM", "1 raw socket opened", "auditor events --guard packet_socket --since"][..]),
         (&["events", "--guard", "raw_socket"], &["vendor_a", "matched", "GUARDED a raw socket for icmp"]),
         (&["explain", &seq], &["with a raw socket for icmp", "ALARM", "by the socket's cookie"]),
     ] {

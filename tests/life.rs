@@ -1,5 +1,7 @@
 //! The addon's life in a database: updated, taken out, put back, and the people go whom it knew.
 
+use std::collections::BTreeSet;
+
 use auditor_tests as support;
 use serde_json::{Value, json};
 use support::{Odoo, Scene, require, wait_for};
@@ -107,4 +109,34 @@ fn a_verdict_that_becomes_another_is_an_activity_of_each_auditor() {
     assert_eq!(summaries, ["Network Audit: all-clear became alarm"], "{found:#}");
     run_cron(&scene.odoo);
     assert_eq!(activities(&scene), found, "it is told once");
+}
+
+/// Test events from whichever worker answers, as many at once as a browser asks for.
+fn test_events(scene: &Scene) -> Vec<Value> {
+    let send = || scene.odoo.rpc().call("network.audit.report", "send_test_event", &json!([false]));
+    std::thread::scope(|scope| {
+        let sent: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
+        sent.into_iter().map(|it| it.join().expect("an answer")).collect()
+    })
+}
+
+#[test]
+fn test_events_of_each_worker_and_of_a_child_are_sealed() {
+    require!(support::an_odoo());
+    let scene = Scene::new();
+    let first = scene.daemon.get("/v1/status")["records"].take();
+    let mut events: Vec<Value> = Vec::new();
+    let workers = |events: &[Value]| events.iter().map(|it| it["pid"].to_string()).collect::<BTreeSet<_>>().len();
+    wait_for("both workers to answer", || {
+        events.extend(test_events(&scene));
+        (workers(&events) == 2).then_some(())
+    });
+    events.push(scene.odoo.rpc().call("network.audit.report", "send_test_event", &json!([true])));
+    assert_eq!(workers(&events), 3, "the child is a process of its own");
+    let ports: Vec<&Value> = events.iter().map(|it| &it["local_port"]).collect();
+    wait_for("all of them to be sealed", || {
+        let asked = json!([ports, first]);
+        let found = scene.odoo.rpc().call("network.audit.report", "find_test_events", &asked)["value"].take();
+        ports.iter().all(|port| found[port.to_string()]["sealed"] == true).then_some(())
+    });
 }

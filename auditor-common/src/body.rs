@@ -143,6 +143,40 @@ pub struct Attribution {
     pub contradictions: Vec<u8>,
 }
 
+/// How the name of a flow's other end became known.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NameSource {
+    /// The process says so, or a name server that the process chose itself.
+    Claim = 1,
+    /// The head of a TLS handshake on this flow, seen in the kernel. The client writes it.
+    Sni = 2,
+    /// An answer to this instance's look-up, seen in the kernel. The network writes it.
+    Dns = 3,
+}
+
+impl NameSource {
+    /// The source with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Claim,
+            2 => Self::Sni,
+            3 => Self::Dns,
+            _ => return None,
+        })
+    }
+}
+
+/// A name that was observed for the other end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// First element of the array: in small letters, without a dot at its end.
+    pub name: String,
+    /// Second: how it became known.
+    pub source: NameSource,
+}
+
 /// A flow began (class 1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowOpened {
@@ -168,6 +202,8 @@ pub struct FlowOpened {
     pub netns: u32,
     /// Key 15. Which Odoo: the instance's name.
     pub instance: String,
+    /// Key 16, absent where there are none. Names that were known for the other end by then.
+    pub names: Vec<Named>,
 }
 
 /// How a flow ended.
@@ -223,6 +259,8 @@ pub struct FlowTraffic {
     pub duration_ns: u64,
     /// Key 10. From `connect()` to the established connection, nanoseconds.
     pub handshake_ns: Option<u64>,
+    /// Key 11, absent where there are none. Names that became known since it was opened.
+    pub names: Vec<Named>,
 }
 
 /// A call that the addon claims (class 4).

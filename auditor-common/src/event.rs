@@ -34,6 +34,10 @@ pub mod kind {
     pub const EXIT: u8 = 10;
     /// [`Guard`](super::Guard): an audited process did what no ordinary Odoo does.
     pub const GUARD: u8 = 11;
+    /// [`PacketHead`](super::PacketHead): an audited process received a packet from a name server's port.
+    pub const ANSWER: u8 = 20;
+    /// [`PacketHead`](super::PacketHead): an audited process sent what begins like a TLS ClientHello.
+    pub const HELLO: u8 = 21;
 }
 
 /// Values of [`Guard::what`].
@@ -226,6 +230,29 @@ pub struct Guard {
     pub _pad: [u8; 6],
 }
 
+/// So much of a packet is copied, bytes: a ClientHello with a post-quantum key share, or a large answer.
+pub const HEAD_MAX: usize = 2048;
+
+/// [`kind::ANSWER`] and [`kind::HELLO`]: how a packet's content begins, not understood by the kernel half.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketHead {
+    /// When; the process is the socket's owner.
+    pub header: Header,
+    /// Which flow.
+    pub key: SocketKey,
+    /// The other end: of an answer, where the packet says that it comes from.
+    pub remote: Endpoint,
+    /// IP protocol number. With TCP, an answer begins with its length.
+    pub protocol: u16,
+    /// How many of [`PacketHead::bytes`] there are. More of the packet, if these are all.
+    pub length: u16,
+    /// Always zero.
+    pub _pad: u32,
+    /// The content, zero behind its end.
+    pub bytes: [u8; HEAD_MAX],
+}
+
 const _: () = {
     assert!(size_of::<Header>() == 48, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<SocketKey>() == 16, "layout is an agreement: see FORMAT.md");
@@ -236,4 +263,5 @@ const _: () = {
     assert!(size_of::<Exec>() == 192, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Exit>() == 56, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Guard>() == 88, "layout is an agreement: see FORMAT.md");
+    assert!(size_of::<PacketHead>() == 2144, "layout is an agreement: see FORMAT.md");
 };

@@ -160,6 +160,8 @@ pub mod socket {
     pub const RELEASED: u64 = 16;
     /// Its flow has ended, and user space was told.
     pub const ENDED: u64 = 32;
+    /// User space was told how its TLS handshake begins; once for each flow.
+    pub const HELLO: u64 = 64;
 }
 
 /// What is known of a socket: value of `SOCKETS`, whose key is the socket cookie.

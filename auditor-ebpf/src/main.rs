@@ -15,13 +15,15 @@ mod emit; // the only way to user space
 mod guard; // what no ordinary Odoo does
 mod kernel; // the only reads of kernel memory
 mod list; // which processes there are
+mod name; // how name servers' answers and TLS handshakes begin
+mod packet; // where the content of a packet begins
 mod process; // what becomes of who is watched
 mod socket; // what is known of each socket
 mod traffic; // bytes, and the first use
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, cgroup_sock, cgroup_sock_addr, lsm},
-    programs::{BtfTracePointContext, LsmContext, SockAddrContext, SockContext},
+    macros::{btf_tracepoint, cgroup_skb, cgroup_sock, cgroup_sock_addr, lsm},
+    programs::{BtfTracePointContext, LsmContext, SkBuffContext, SockAddrContext, SockContext},
 };
 use kernel::{Program, Sock, SocketOf, Task, tcp};
 
@@ -64,6 +66,20 @@ pub fn sock_create(ctx: SockContext) -> i32 {
 #[cgroup_sock(sock_release)] // Linux 5.9
 pub fn sock_release(ctx: SockContext) -> i32 {
     socket::released(&ctx);
+    ALLOW
+}
+
+/// Every packet that a socket of this host receives.
+#[cgroup_skb(ingress)] // Linux 5.8, for the clock
+pub fn skb_ingress(ctx: SkBuffContext) -> i32 {
+    name::received(&ctx);
+    ALLOW
+}
+
+/// Every packet that a socket of this host sends.
+#[cgroup_skb(egress)] // Linux 5.8, for the clock
+pub fn skb_egress(ctx: SkBuffContext) -> i32 {
+    name::sent(&ctx);
     ALLOW
 }
 

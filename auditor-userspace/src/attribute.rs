@@ -30,7 +30,7 @@ const PLUMBING: [&str; 9] =
     ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup", "endpoint_route_handler"];
 
 /// Before the name of an addon whose native code may be the caller.
-const SUSPECT: &str = "native:";
+pub const SUSPECT: &str = "native:";
 
 /// Words for [`Attribution::reason`].
 pub mod reason {
@@ -52,6 +52,8 @@ pub mod reason {
     pub const GENERATED: &str = "generated";
     /// Native code, which leaves no frame, may have been the caller: the chain ends with who comes into question.
     pub const AMBIGUOUS: &str = "ambiguous";
+    /// No claim, but it goes to a name server of the process's own `resolv.conf`: a look-up.
+    pub const RESOLVER: &str = "resolver";
     /// A claim without a socket that the kernel saw.
     pub const UNBOUND: &str = "unbound";
 }
@@ -186,6 +188,12 @@ pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
     }
 }
 
+/// Nobody says, but the host knows what explains it.
+#[must_use]
+pub fn inferred(reason: &str) -> Attribution {
+    Attribution { label: Label::Inferred, ..unattributed(reason) }
+}
+
 /// Nobody says, and why.
 pub(crate) fn unattributed(reason: &str) -> Attribution {
     Attribution { reason: reason.to_owned(), ..Attribution::default() }
@@ -255,6 +263,7 @@ mod tests {
             inbound: false,
             opened_before: false,
             owner_known: true,
+            greeted: None,
         }
     }
 

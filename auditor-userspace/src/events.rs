@@ -97,7 +97,7 @@ fn opened_as(record: &Value) -> String {
     let direction = if record["direction"] == "in" { "accepted" } else { "opened" };
     let before = if record["opened_before"] == true { ", before the auditor" } else { "" };
     let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
-    format!("{direction}{before}{site}{}", contradiction(record))
+    format!("{direction}{before}{}{site}{}", named(record), contradiction(record))
 }
 
 fn ended_as(record: &Value) -> String {
@@ -109,13 +109,20 @@ fn ended_as(record: &Value) -> String {
         )
     });
     let end = text(&record["end"]).unwrap_or("goes on").replace('_', " ");
-    format!("{end}{}{took}", error.unwrap_or_default())
+    format!("{end}{}{}{took}", named(record), error.unwrap_or_default())
 }
 
 fn call_as(record: &Value) -> String {
     let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
     let method = text(&record["method"]).map(|method| format!(" {method}")).unwrap_or_default();
     format!("{}{method}{site}", text(&record["channel"]).unwrap_or("?"))
+}
+
+/// What the other end is called, and how that is known.
+fn named(record: &Value) -> String {
+    let destination = &record["destination"];
+    let (name, source) = (text(&destination["name"]), text(&destination["named_by"]));
+    name.zip(source).map(|(name, source)| format!(" {name} ({source})")).unwrap_or_default()
 }
 
 fn contradiction(record: &Value) -> &'static str {
@@ -177,12 +184,13 @@ mod tests {
         let record = json!({
             "class": "flow_ended", "time": "2026-11-24T08:00:01.250000Z", "sent": 120, "received": 3000,
             "end": "closed", "duration_ns": 2_500_000, "error": null, "opened": opened,
+            "destination": {"name": "erp.example.com", "named_by": "dns"},
         });
         let line = row(&record, false).expect("it is traffic");
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         assert_eq!(
             words.join(" "),
-            "08:00:01.250000 vendor_demo matched odoo/17 -> tcp 192.0.2.7:443 120 3000 closed after 2.5 ms"
+            "08:00:01.250000 vendor_demo matched odoo/17 -> tcp 192.0.2.7:443 120 3000 closed erp.example.com (dns) after 2.5 ms"
         );
     }
 

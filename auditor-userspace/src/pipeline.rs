@@ -6,6 +6,7 @@
 mod calls; // claims that are records of their own
 mod guarded; // what no ordinary Odoo does
 mod ledger; // what is wanted of the ledger itself
+mod names; // what the other ends are called
 mod observe; // one event through the stages
 mod orders; // what others asked for
 mod own; // the daemon's own traffic
@@ -37,6 +38,8 @@ use crate::config::ClientAddresses;
 use crate::config::file::Retention;
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
+use crate::name::Names;
+use crate::name::resolvers::Resolvers;
 use crate::policy::Policies;
 use crate::policy::terms::Terms;
 use crate::probe::{HookStatus, Overflows, Probe};
@@ -106,6 +109,8 @@ pub struct Pipeline {
     lineage: Lineage,
     claims: ClaimStore,
     flows: Flows,
+    names: Names,
+    resolvers: Resolvers,
     /// Records of flows that began or ended in this turn, by cookie: a call that was claimed while its flow was open may
     /// be read together with the flow's end.
     fresh: HashMap<u64, u64>,
@@ -157,12 +162,15 @@ impl Pipeline {
     /// A pipeline that has seen nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let sees_names = parts.probe.sees_packets();
         Self {
             parts,
             processes: Proc::default(),
             lineage: Lineage::default(),
             claims: ClaimStore::default(),
-            flows: Flows::default(),
+            flows: Flows::new(sees_names),
+            names: Names::default(),
+            resolvers: Resolvers::default(),
             fresh: HashMap::new(),
             waiting: Vec::new(),
             unclaimed: Vec::new(),

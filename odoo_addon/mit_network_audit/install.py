@@ -128,7 +128,7 @@ def _who_serves(endpoint):
     """The modules that answer at a route, the one that is shown, and its code."""
     # An endpoint that an addon made by itself has no such attribute.
     controller = getattr(endpoint, 'original_endpoint', None) or inspect.unwrap(endpoint)
-    module, code = frames.module_of(controller.__module__), controller.__code__
+    module, code = _module_of(controller), controller.__code__
     chain = (module,)
     # An addon may dispatch in a way of its own (FastAPI), and have a controller that only holds the
     # place.
@@ -139,6 +139,14 @@ def _who_serves(endpoint):
         if module in frames.PLUMBING:
             module, code = dispatching, dispatcher.dispatch.__code__
     return chain, module, code
+
+
+def _module_of(controller):
+    """The addon that serves. The name of compiled code begins with it, as its compiler had it."""
+    name = controller.__module__ or ''
+    top = name.partition('.')[0]
+    known = top if f'odoo.addons.{top}' in sys.modules else 'odoo'
+    return frames.module_of(name) or known
 
 
 def _noting_static(recorder):

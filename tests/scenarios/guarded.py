@@ -23,11 +23,15 @@ class Guarded:
 
         caller(module)(send)
 
-    def packet_socket(self):
+    def packet_socket(self, module):
         """Puts frames on loopback by itself."""
-        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as packets:
-            for _ in range(3):
-                packets.sendto(bytes(40), ('lo', ETHERTYPE))
+
+        def send():
+            with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as packets:
+                for _ in range(3):
+                    packets.sendto(bytes(40), ('lo', ETHERTYPE))
+
+        caller(module)(send)
 
     def looks_around(self):
         """As programs do that list interfaces, look up names, and speak to neighbours."""

@@ -44,6 +44,7 @@ pub struct Daemon {
     scope: Scope,
     child: Option<Child>,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Daemon {
@@ -83,7 +84,7 @@ impl Daemon {
         let copied = Command::new("cp").arg(build).arg(&program).status().expect("cp");
         assert!(copied.success(), "a copy of the daemon");
         let state = folder.path().join("state");
-        Self { folder, state, program, scope, child: None, arguments: Vec::new() }
+        Self { folder, state, program, scope, child: None, arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Starts it (again) on the same state, and waits until it answers.
@@ -126,6 +127,7 @@ impl Daemon {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).expect("a log");
         let errors = log.try_clone().expect("a log");
         command.stdin(Stdio::null()).stdout(log).stderr(errors).env("RUST_BACKTRACE", "1");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.child = Some(command.spawn().expect("setpriv"));
     }
 
@@ -177,6 +179,11 @@ impl Daemon {
         let path = self.folder.path().join("auditor.toml");
         fs::write(&path, text).expect("a configuration");
         self.arguments = vec!["--config".to_owned(), path.display().to_string()];
+    }
+
+    /// Finds this in its environment from its next start on.
+    pub fn set_environment(&mut self, environment: &[(&'static str, String)]) {
+        self.environment = environment.to_vec();
     }
 
     /// Its process id.
@@ -269,12 +276,15 @@ fn unit() -> Unit {
     Unit::of(&checkout()).expect("the unit that ships")
 }
 
+/// As the program that starts them was built: tests as tests are, tables as it ships.
+const PROFILE: Profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+
 /// The daemon, built once for each run of a test program unless `xtask test` has built it.
 pub fn auditor() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
-        Some(_) => programs::path(Profile::Dev).expect("a target folder"),
-        None => programs::auditor(Profile::Dev).expect("the daemon can be built"),
+        Some(_) => programs::path(PROFILE).expect("a target folder"),
+        None => programs::auditor(PROFILE).expect("the daemon can be built"),
     })
 }
 
@@ -282,8 +292,8 @@ pub fn auditor() -> &'static Path {
 pub fn verifier() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
-        Some(_) => programs::path(Profile::Dev).expect("a target folder").with_file_name("auditor-verify"),
-        None => programs::verifier(Profile::Dev).expect("the verifier can be built"),
+        Some(_) => programs::path(PROFILE).expect("a target folder").with_file_name("auditor-verify"),
+        None => programs::verifier(PROFILE).expect("the verifier can be built"),
     })
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use auditor_common::body::Guarded;
 use auditor_common::endpoint::Endpoint;
-use auditor_common::event::{Closed, Connect, Established, Guard, Header, flag};
+use auditor_common::event::{Closed, Connect, Established, Guard, Header, PacketHead, flag};
 use auditor_userspace::decode::{Event, decode};
 use auditor_userspace::probe::{Options, Probe};
 use auditor_userspace::ring::Ring;
@@ -193,6 +193,8 @@ impl Watched {
             Event::Exec(it) => format!("becomes {} {}", text(&it.comm), it.arguments),
             Event::Exit(it) => format!("exits {:#x}", it.code),
             Event::Guard(it) => format!("guarded: {}", guarded(it, who(it.target_tgid))),
+            Event::Answer(it) => format!("is answered {}", self.packet(it)),
+            Event::Hello(it) => format!("greets {}", self.packet(it)),
         };
         format!("{} {told}{}", who(event.header().tgid), flags(event.header()))
     }
@@ -209,6 +211,10 @@ impl Watched {
             self.end(&event.remote),
             event.key.generation
         )
+    }
+
+    fn packet(&self, event: &PacketHead) -> String {
+        format!("{} {} {}", protocol(event.protocol), self.end(&event.remote), event.length)
     }
 
     fn ends(&self, event: &Established) -> String {

@@ -214,6 +214,7 @@ pub fn flow_ended(sample: Sample, flow: u64) -> FlowTraffic {
         received: Some(4096),
         duration_ns: 2_000_000,
         handshake_ns: Some(100_000),
+        names: Vec::new(),
     }
 }
 
@@ -269,6 +270,7 @@ pub fn flow_opened(sample: Sample) -> FlowOpened {
         opened_before: false,
         netns: 4_026_531_840,
         instance: "systemd odoo.service".to_owned(),
+        names: Vec::new(),
     }
 }
 

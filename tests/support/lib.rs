@@ -4,6 +4,7 @@
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
 pub mod bench;
+mod browser;
 pub mod bundle;
 mod daemon;
 pub mod forge;
@@ -13,16 +14,19 @@ pub mod ledger;
 pub mod mutate;
 mod odoo;
 pub mod power;
+pub mod published;
 mod puppet;
 pub mod robber;
 mod rpc;
 mod scene;
 pub mod second;
 mod servers;
+pub mod shipped;
 mod skip;
 pub mod soak;
 pub mod witness;
 
+pub use browser::Browser;
 pub use daemon::{Daemon, Scope, auditor, verifier};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;

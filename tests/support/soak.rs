@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::shipped::copy_as;
 use crate::{Scene, Servers, Start, checkout, wait_for};
 
 /// The modules, each a copy of one.
@@ -121,25 +121,10 @@ fn copies(folder: &Path) -> Vec<PathBuf> {
         .iter()
         .map(|name| {
             let target = folder.join(name);
-            copy(&source, &target, name);
+            copy_as(&source, &target, "vendor_soak", name);
             target
         })
         .collect()
-}
-
-fn copy(from: &Path, to: &Path, name: &str) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("the source").flatten() {
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            if entry.file_name() != "__pycache__" {
-                copy(&path, &target, name);
-            }
-        } else {
-            let text = fs::read_to_string(&path).expect("text");
-            fs::write(target, text.replace("vendor_soak", name)).expect("a file");
-        }
-    }
 }
 
 /// Where each module goes out to.

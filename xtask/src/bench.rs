@@ -12,8 +12,15 @@ use xtask::{ebpf, paths, programs, python};
 type Table = fn(&Path, &[String]) -> Result<()>;
 
 /// The tables, by the names that one asks for them by.
-const TABLES: &[(&str, Table)] =
-    &[("kernel", kernel), ("daemon", daemon), ("hook", hook), ("ledger", ledger), ("app", app), ("soak", soak)];
+const TABLES: &[(&str, Table)] = &[
+    ("kernel", kernel),
+    ("daemon", daemon),
+    ("hook", hook),
+    ("odoo", odoo),
+    ("ledger", ledger),
+    ("app", app),
+    ("soak", soak),
+];
 
 /// Prints one table, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
@@ -56,6 +63,12 @@ fn soak(checkout: &Path, arguments: &[String]) -> Result<()> {
     let auditor = programs::auditor(Profile::Dev)?;
     say("bench", &format!("with {}", auditor.display()));
     program(checkout, "bench-soak", Profile::Dev, arguments)
+}
+
+/// What the addon costs an Odoo that has it.
+fn odoo(checkout: &Path, arguments: &[String]) -> Result<()> {
+    programs::auditor(Profile::Release)?;
+    program(checkout, "bench-odoo", Profile::Release, arguments)
 }
 
 /// What the ledger costs, against redb and SHA-256 alone.

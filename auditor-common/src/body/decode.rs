@@ -4,9 +4,9 @@ use minicbor::Decoder;
 
 use super::{
     Ack, AckRecord, Actor, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Effect, Egress, Export,
-    FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook, Label, Loss, Policy, PolicyRecord, Process, ProcessChange,
-    ProcessRecord, Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step, StreamEnd, Unrecorded,
-    class, schema,
+    FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook, Label, Loss, NameSource, Named, Policy, PolicyRecord,
+    Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step,
+    StreamEnd, Unrecorded, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;
@@ -65,6 +65,11 @@ impl Reader<'_> {
     fn map(&mut self) -> Result<&mut Self, BodyError> {
         self.0.map()?;
         Ok(self)
+    }
+
+    /// How many keys a map has.
+    fn count(&mut self) -> Result<u64, BodyError> {
+        self.0.map()?.ok_or(BodyError::NotCanonical)
     }
 
     fn key(&mut self) -> Result<&mut Self, BodyError> {
@@ -156,8 +161,18 @@ impl Reader<'_> {
         Ok(Body::Genesis { version: self.key()?.text()?, root: self.key()?.bytes()?, log: self.key()?.bytes()? })
     }
 
+    /// The names of a flow's record, if it has the key, which is its last one: `keys` of them are always there.
+    fn names(&mut self, present: u64, keys: u64) -> Result<Vec<Named>, BodyError> {
+        if present == keys {
+            return Ok(Vec::new());
+        }
+        let source = |input: &mut Self| NameSource::from_number(input.uint()?).ok_or(BodyError::Value);
+        let pair = |input: &mut Self| input.pair(Self::text, source);
+        Ok(self.key()?.array(pair)?.into_iter().map(|(name, source)| Named { name, source }).collect())
+    }
+
     fn flow_opened(&mut self) -> Result<FlowOpened, BodyError> {
-        self.map()?;
+        let present = self.count()?;
         let sample = self.sample()?;
         let inbound = self.key()?.flag()?;
         let protocol = self.key()?.uint()?;
@@ -175,11 +190,12 @@ impl Reader<'_> {
             opened_before: self.key()?.flag()?,
             netns: self.key()?.uint()?,
             instance: self.key()?.text()?,
+            names: self.names(present, 14)?,
         })
     }
 
     fn flow_traffic(&mut self) -> Result<FlowTraffic, BodyError> {
-        self.map()?;
+        let present = self.count()?;
         Ok(FlowTraffic {
             sample: self.sample()?,
             flow: self.key()?.uint()?,
@@ -189,6 +205,7 @@ impl Reader<'_> {
             received: self.key()?.maybe(Self::uint)?,
             duration_ns: self.key()?.uint()?,
             handshake_ns: self.key()?.maybe(Self::uint)?,
+            names: self.names(present, 10)?,
         })
     }
 

@@ -4,7 +4,8 @@ use minicbor::Encoder;
 
 use super::{
     AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Guard, Hook, Loss,
-    PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd, Unrecorded,
+    Named, PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd,
+    Unrecorded,
 };
 
 impl Body {
@@ -153,7 +154,11 @@ fn attribution(out: &mut Writer, who: &Attribution) {
 }
 
 fn flow_opened(out: &mut Writer, flow: &FlowOpened) {
-    sample(out.map(14), &flow.sample).key(4).flag(flow.inbound).key(5).uint(flow.protocol);
+    sample(out.map(14 + u64::from(!flow.names.is_empty())), &flow.sample)
+        .key(4)
+        .flag(flow.inbound)
+        .key(5)
+        .uint(flow.protocol);
     out.key(6).bytes(flow.remote.octets()).key(7).uint(flow.remote.port);
     match &flow.local {
         Some(local) => out.key(8).array(2).bytes(local.octets()).uint(local.port),
@@ -162,13 +167,26 @@ fn flow_opened(out: &mut Writer, flow: &FlowOpened) {
     process(out.key(10).uint(flow.cookie).key(11), &flow.process);
     attribution(out.key(12), &flow.attribution);
     out.key(13).flag(flow.opened_before).key(14).uint(flow.netns).key(15).text(&flow.instance);
+    names(out, 16, &flow.names);
+}
+
+/// The last key of a flow's records, which is absent where there is nothing to say.
+fn names(out: &mut Writer, key: u8, names: &[Named]) {
+    if names.is_empty() {
+        return;
+    }
+    out.key(key).array(names.len());
+    for it in names {
+        out.array(2).text(&it.name).uint(it.source as u8);
+    }
 }
 
 fn flow_traffic(out: &mut Writer, traffic: &FlowTraffic) {
-    sample(out.map(10), &traffic.sample).key(4).uint(traffic.flow);
+    sample(out.map(10 + u64::from(!traffic.names.is_empty())), &traffic.sample).key(4).uint(traffic.flow);
     out.key(5).maybe_uint(traffic.end.map(|end| end as u8)).key(6).maybe_uint(traffic.error);
     out.key(7).maybe_uint(traffic.sent).key(8).maybe_uint(traffic.received);
     out.key(9).uint(traffic.duration_ns).key(10).maybe_uint(traffic.handshake_ns);
+    names(out, 11, &traffic.names);
 }
 
 fn call(out: &mut Writer, call: &Call) {

@@ -47,6 +47,10 @@ fn explain(record: &Value) -> String {
         line(format!("  the kernel saw: {} with {}", who(&record["process"]), events::guarded(record)));
         line("  ALARM: no ordinary Odoo does this".to_owned());
     }
+    let later = if record["opened"].is_object() { &record["names"] } else { &Value::Null };
+    for named in [&flow["names"], later].into_iter().filter_map(Value::as_array).flatten() {
+        line(format!("  called: {} ({})", word(&named["name"]), how_named(word(&named["source"]))));
+    }
     if let (Some(sent), Some(received)) = (record.get("sent"), record.get("received")) {
         line(format!("  payload: {} sent, {} received", counted(sent), counted(received)));
     }
@@ -93,6 +97,14 @@ fn who(process: &Value) -> String {
     }
 }
 
+fn how_named(source: &str) -> &'static str {
+    match source {
+        "dns" => "dns: an answer that this Odoo received, seen by the kernel",
+        "sni" => "sni: the server's name in its TLS handshake, which the client writes, seen by the kernel",
+        _ => "a claim: an answer of a name server that the process chose itself",
+    }
+}
+
 fn counted(bytes: &Value) -> String {
     bytes.as_u64().map_or_else(|| "not measured".to_owned(), |bytes| format!("{bytes} bytes"))
 }
@@ -123,6 +135,7 @@ fn why(word: &str) -> Option<&'static str> {
         reason::OPENED_BEFORE => "the socket was there before the auditor",
         reason::GENERATED => "the claim names code that came out of no file",
         reason::AMBIGUOUS => "native code, which leaves no trace, may have been the caller",
+        reason::RESOLVER => "a look-up, by a name server of the process's own resolv.conf",
         reason::UNBOUND => "a claim without a socket that the kernel saw",
         _ => return None,
     })
@@ -150,6 +163,7 @@ mod tests {
             "direction": "out", "protocol": "tcp", "remote": {"address": "192.0.2.7", "port": 443},
             "process": {"tgid": 17, "comm": "odoo"},
             "attribution": {"label": "matched", "module": "vendor", "site": "a.py:3 f\u{1b}[2J", "reason": "cookie"},
+            "names": [{"name": "erp.example.com", "source": "dns"}],
         });
         let text = explain(&record);
         for expected in [
@@ -157,6 +171,7 @@ mod tests {
             "process 17 (odoo) went to 192.0.2.7:443 over tcp",
             "vendor, matched:",
             "(by the socket's cookie)",
+            "called: erp.example.com (dns: an answer that this Odoo received, seen by the kernel)",
             "called at: a.py:3 f?[2J (a claim)",
             "`auditor prove 7`",
         ] {

@@ -96,7 +96,8 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
-    let host = Host { missing_tier: missing_tier(&probe.coverage()), ..Host::default() };
+    let host =
+        Host { missing_tier: missing_tier(&probe.coverage()), sees_names: probe.sees_packets(), ..Host::default() };
     let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
     let (desk, orders) = orders::desk();
     let checks = Checks { books: books.clone(), desk: desk.clone() };

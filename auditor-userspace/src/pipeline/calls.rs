@@ -110,7 +110,7 @@ impl Pipeline {
         let of_others = self.sockets.owner(cookie).is_some();
         call.boot_ns >= member.since_ns
             && self.accounts.is_whole()
-            && self.parts.probe.coverage().iter().all(|hook| hook.guards || hook.is_active())
+            && self.parts.probe.coverage().iter().all(|hook| hook.guards || hook.sees_packets() || hook.is_active())
             && (of_others || self.parts.probe.socket(cookie).is_none())
     }
 

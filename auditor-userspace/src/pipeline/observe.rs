@@ -1,5 +1,7 @@
 //! One event through the stages: flow, attribution, evidence, record.
 
+use std::rc::Rc;
+
 use auditor_common::body::{Body, ProcessChange, ProcessRecord};
 use auditor_common::event::{Exec, Exit, Fork, Header, flag};
 
@@ -13,6 +15,7 @@ use crate::clock::Now;
 use crate::decode::Event;
 use crate::evidence;
 use crate::flow::{Change, Opened, PENDING};
+use crate::name::hello;
 
 impl Pipeline {
     /// Everything that was drained.
@@ -47,6 +50,8 @@ impl Pipeline {
                 self.flows.closed(it, changes);
             }
             Event::Listen(_) => {}
+            Event::Answer(it) => self.answered(it, now),
+            Event::Hello(it) => self.flows.greeted(it, hello::read(it).map(Rc::from), changes),
             Event::Fork(it) => return self.forked(it, now),
             Event::Exec(it) => return self.executed(it, now),
             Event::Exit(it) => return self.exited(it, now),
@@ -81,6 +86,11 @@ impl Pipeline {
                         self.append(evidence::ended(&ended), now)?;
                     }
                 }
+                Change::Greeted(greeted) => {
+                    if !Withheld::is(greeted.flow) {
+                        self.append(evidence::greeted_late(&greeted), now)?;
+                    }
+                }
             }
         }
         self.changes = changes;
@@ -99,9 +109,11 @@ impl Pipeline {
             Some(member) => (member.process(header.tid, header.cgroup), member.instance.clone()),
             None => (evidence::bare_process(header), String::new()),
         };
+        let attribution = self.explained(attribution, opened, &instance);
         let seq = if self.records(&instance) {
             let discretion = self.discretion(&instance);
-            self.append(evidence::opened(opened, process, attribution, instance, discretion), now)?
+            let names = if opened.inbound { Vec::new() } else { self.names.of(&instance, header, &opened.remote) };
+            self.append(evidence::opened(opened, process, attribution, instance, names, discretion), now)?
         } else {
             self.withheld.flow(&instance, now)
         };
@@ -183,6 +195,7 @@ impl Pipeline {
         self.append_about(body, now)?;
         self.claims.forget(member.identity);
         self.parts.handover.forget(member.identity);
+        self.forget_names(&member.instance);
         self.departed.push((member, now.boot_ns));
         self.tell_instances();
         Ok(())

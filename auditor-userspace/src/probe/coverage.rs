@@ -30,6 +30,11 @@ impl HookStatus {
         matches!(self.state, HookState::Active { .. })
     }
 
+    /// It sees packets, for the names that are in them; without it no flow goes unseen.
+    pub fn sees_packets(&self) -> bool {
+        self.name.starts_with("skb_")
+    }
+
     /// Why it is not.
     pub fn reason(&self) -> Option<&str> {
         match &self.state {
@@ -82,7 +87,7 @@ const fn guard(name: &'static str, since: &'static str) -> Kind {
 }
 
 /// In the order in which they are attached: who is watched first, so that nobody is without a lineage.
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 16] = [
     kind("sched_process_exit", "5.5", true),
     kind("sched_process_fork", "5.5", true),
     kind("sched_process_exec", "5.5", true),
@@ -97,6 +102,8 @@ const KINDS: [Kind; 14] = [
     kind("sock_recv_length", "6.3", false),
     guard("socket_post_create", "5.7"),
     guard("ptrace_access_check", "5.15"),
+    kind("skb_ingress", "5.8", false),
+    kind("skb_egress", "5.8", false),
 ];
 
 /// A hook that was tried.
@@ -150,6 +157,7 @@ fn load(program: &mut Program, name: &str, btf: &Btf) -> Result<(), ProgramError
     match program {
         Program::CgroupSockAddr(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
         Program::BtfTracePoint(program) => program.load(name, btf),
         Program::Lsm(program) => program.load(name, btf),
         _ => Err(ProgramError::UnexpectedProgramType),
@@ -166,6 +174,11 @@ fn link(program: &mut Program, cgroup: &File) -> Result<FdLink, ProgramError> {
         }
         Program::CgroupSock(program) => {
             let id = program.attach(cgroup, MODE)?;
+            program.take_link(id)?.try_into()
+        }
+        Program::CgroupSkb(program) => {
+            let way = program.expected_attach_type().ok_or(ProgramError::UnexpectedProgramType)?;
+            let id = program.attach(cgroup, way, MODE)?;
             program.take_link(id)?.try_into()
         }
         Program::BtfTracePoint(program) => {

@@ -30,6 +30,8 @@ pub struct Basis<'a> {
 pub struct Host {
     /// Why this host sees less than it could: a sentence of `auditor probe`.
     pub missing_tier: Option<String>,
+    /// Whether names are seen in the kernel here.
+    pub sees_names: bool,
     /// The ledger is larger than it may be, and nothing in it is old enough to go: how large, and how large it may be, bytes.
     pub over_size: Option<(u64, u64)>,
     /// The root key's private half is still on this machine.

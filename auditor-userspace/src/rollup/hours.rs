@@ -83,6 +83,23 @@ impl Hours {
         }
     }
 
+    /// A flow counts under another key from here on. A line on which nothing is left goes.
+    pub(super) fn leave(&mut self, wall_ns: u64, key: &Key, knowledge: &Knowledge) {
+        let hour = self.hour(wall_ns);
+        let Some(sums) = hour.lines.get_mut(key) else {
+            if let Some(sums) = hour.others.get_mut(&Other::of(key, knowledge)) {
+                sums.flows = sums.flows.saturating_sub(1);
+            }
+            return;
+        };
+        sums.flows = sums.flows.saturating_sub(1);
+        let Sums { operations, flows, calls, probes, sent, received, unmeasured } = *sums;
+        if operations.count + flows + calls + probes + sent + received + unmeasured == 0 {
+            hour.lines.remove(key);
+            self.lines -= 1;
+        }
+    }
+
     pub(super) fn contradicted(&mut self, wall_ns: u64, instance: &Arc<str>, seq: u64) {
         self.hour(wall_ns).contradictions.entry(Arc::clone(instance)).or_default().add(1, wall_ns, seq);
     }

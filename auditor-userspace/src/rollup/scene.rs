@@ -23,16 +23,16 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use auditor_common::body::{
     Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook,
-    Label, Loss, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal, Unrecorded,
+    Label, Loss, NameSource, Named, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample,
+    Seal, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 
 use super::{Beside, Rollup};
-use crate::destination::{Knowledge, Name, NameSource};
+use crate::destination::Knowledge;
 use crate::serve::wire::Head;
 
 /// Where time begins: 2026-11-24T00:00:00Z, and some time after the boot.
@@ -45,7 +45,6 @@ pub(crate) const INSTANCE: &str = "odoo";
 pub(crate) struct Record {
     pub(crate) head: Head,
     pub(crate) body: Body,
-    names: Vec<Name>,
     tls: Option<bool>,
 }
 
@@ -216,7 +215,7 @@ impl Scene {
     pub(crate) fn rollup(&self, limits: super::Limits, knowledge: &Knowledge) -> Rollup {
         let mut rollup = Rollup::new(limits);
         for record in &self.records {
-            rollup.apply(&record.head, &record.body, Beside { names: &record.names, tls: record.tls }, knowledge);
+            rollup.apply(&record.head, &record.body, Beside { tls: record.tls }, knowledge);
         }
         rollup
     }
@@ -226,14 +225,14 @@ impl Scene {
     }
 
     fn push(&mut self, body: Body) {
-        self.push_with(body, Vec::new(), None);
+        self.push_with(body, None);
     }
 
-    fn push_with(&mut self, body: Body, names: Vec<Name>, tls: Option<bool>) {
+    fn push_with(&mut self, body: Body, tls: Option<bool>) {
         let seq = self.records.len() as u64;
         let (wall_ns, boot_ns) = (self.now_ns, self.boot_ns);
         let head = Head { seq, wall_ns, boot_ns, run: self.run, sealed: true, ..Head::default() };
-        self.records.push(Record { head, body, names, tls });
+        self.records.push(Record { head, body, tls });
     }
 
     fn start(&mut self, words: &Words<'_>) {
@@ -256,7 +255,6 @@ impl Scene {
             Some(address) => (address, 17),
             None => (words.at(1), 6),
         };
-        let names = words.0.iter().filter_map(|word| name(word)).collect();
         let tls = if words.has("plain") { Some(false) } else { words.has("tls").then_some(true) };
         self.cookie += 1;
         let seq = self.records.len() as u64;
@@ -272,8 +270,9 @@ impl Scene {
             opened_before: words.has("before"),
             netns: 1,
             instance: words.value("instance").unwrap_or(INSTANCE).into(),
+            names: names(words),
         });
-        self.push_with(body, names, tls);
+        self.push_with(body, tls);
         self.last_flow = Some((seq, self.boot_ns));
         if !words.has("open") {
             let lasts = words.value("lasts").unwrap_or("1ms");
@@ -297,6 +296,7 @@ impl Scene {
             received: bytes("received", 200),
             duration_ns: self.boot_ns - since_boot_ns,
             handshake_ns: None,
+            names: names(words),
         }));
     }
 
@@ -340,7 +340,11 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
     }
 }
 
-fn name(word: &str) -> Option<Name> {
+fn names(words: &Words<'_>) -> Vec<Named> {
+    words.0.iter().filter_map(|word| name(word)).collect()
+}
+
+fn name(word: &str) -> Option<Named> {
     let (source, text) = word.split_once(':')?;
     let source = match source {
         "dns" => NameSource::Dns,
@@ -348,7 +352,7 @@ fn name(word: &str) -> Option<Name> {
         "claim" => NameSource::Claim,
         _ => return None,
     };
-    Some(Name { text: Arc::from(text), source })
+    Some(Named { name: text.to_owned(), source })
 }
 
 /// A module is matched and nobody is absent, unless the line says otherwise.

@@ -179,10 +179,7 @@ impl<R: Records> Reading<R> {
             let books = window.books.read();
             let line = Line::of(body, opened.as_ref(), &books.knowledge);
             if *left > 0 && select.admits(sight, &line) {
-                serde_json::to_writer(
-                    &mut lines,
-                    &wire::record(head, body, opened.as_ref(), line.destination.as_ref()),
-                )?;
+                serde_json::to_writer(&mut lines, &wire::record(head, &line))?;
                 lines.push(b'\n');
                 *left -= 1;
             }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::peer::Sight;
 use super::wire;
-use crate::destination::{Class, Destination, Knowledge, Seen};
+use crate::destination::{Class, Destination, Knowledge, Name, Seen, best, encrypted};
 use crate::report::reason::Moment;
 
 /// A question, as the query of `/v1/records` and `/v1/events` has it: the words of a reason's filter, and how much.
@@ -94,7 +94,7 @@ impl Select {
 }
 
 /// A record, and what is known beside it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Line<'a> {
     /// What it says.
     pub body: &'a Body,
@@ -102,6 +102,8 @@ pub struct Line<'a> {
     pub opened: Option<&'a FlowOpened>,
     /// Where that flow goes.
     pub destination: Option<Destination<'a>>,
+    /// What its other end is called, as far as this record and the one that opened the flow know.
+    pub name: Option<Name>,
 }
 
 impl<'a> Line<'a> {
@@ -114,13 +116,16 @@ impl<'a> Line<'a> {
             Body::Call(call) => (opened, Some(&call.attribution)),
             _ => (None, None),
         };
+        let later = if let Body::FlowTraffic(traffic) = body { &traffic.names[..] } else { &[] };
+        let names: Vec<Name> = flow.iter().flat_map(|flow| &flow.names).chain(later).map(Name::from).collect();
         let destination = flow.map(|flow| {
             let attribution = caller.unwrap_or(&flow.attribution);
             let module = attribution.module.as_deref();
-            let seen = Seen { inbound: flow.inbound, remote: &flow.remote, names: &[], module, tls: None };
+            let tls = encrypted(&names);
+            let seen = Seen { inbound: flow.inbound, remote: &flow.remote, names: &names, module, tls };
             knowledge.destination(&flow.instance, &seen)
         });
-        Self { body, opened, destination }
+        Self { body, opened, destination, name: best(&names).cloned() }
     }
 }
 

@@ -50,6 +50,7 @@ class TestTours(scene.WithDaemon, Tours):
 
     def test_the_dialogs(self):
         self.operations()
+        host.wait_for(self.rows)
         self.tour('test_event', 'test-event')
         self.tour('verify', 'verify')
         self.tour('export', 'export')

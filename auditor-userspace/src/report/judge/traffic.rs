@@ -19,6 +19,7 @@ pub(in crate::report) const LEARNING_NS: u64 = 7 * DAY_NS;
 pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     contradictions(scope, found);
     watched(scope, found);
+    suspected(scope, found);
     guarded(scope, found);
     self_egress(scope, found);
     unattributed(scope, found);
@@ -71,6 +72,23 @@ fn watched(scope: &Scope<'_>, found: &mut Vec<Reason>) {
         let sentence = sentence + &group.examples();
         found.push(Reason::new(Severity::Alarm, id, vendor, &tally, sentence, filter));
     }
+}
+
+/// Native code leaves no frame: whoever compiles its module is not to be out of sight by that.
+fn suspected(scope: &Scope<'_>, found: &mut Vec<Reason>) {
+    let group = group(scope, |row| is_suspected(row) && !row.about.inbound && is_unexplained(row.about.class));
+    let Some(tally) = group.seen() else { return };
+    let operations = counted(tally.count, "operation");
+    let sentence = format!(
+        "{operations} to places that nothing explains, maybe by native code of watched vendors{}",
+        group.examples()
+    );
+    found.push(Reason::new(Severity::Attention, "watched_native", "", &tally, sentence, scope.records(&tally)));
+}
+
+/// Native code of a watched vendor's module may have been the caller.
+fn is_suspected(row: &Row<'_>) -> bool {
+    row.key.is_some_and(|key| key.via.is_some() && key.suspects.is_some())
 }
 
 fn guarded(scope: &Scope<'_>, found: &mut Vec<Reason>) {
@@ -218,7 +236,9 @@ fn notes(scope: &Scope<'_>, found: &mut Vec<Reason>) {
         let filter = Filter { class: Some(Class::Configured), ..scope.records(&tally) };
         found.push(Reason::new(Severity::Note, "claimed_settings", "", &tally, sentence, filter));
     }
-    let passed = group(scope, |row| row.about.passed && !row.about.inbound && is_unexplained(row.about.class));
+    let passed = group(scope, |row| {
+        row.about.passed && !is_suspected(row) && !row.about.inbound && is_unexplained(row.about.class)
+    });
     if let Some(tally) = passed.seen() {
         let operations = counted(tally.count, "operation");
         let sentence = format!("{operations} passed through modules of watched vendors{}", passed.examples());
