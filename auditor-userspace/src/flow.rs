@@ -338,6 +338,19 @@ impl Flows {
         }
     }
 
+    /// Announces what waits of one process: it is about to be another one, or none.
+    pub fn announce_all_of(&mut self, owner: &Header, changes: &mut Vec<Change>) {
+        let Self { waiting, open, .. } = self;
+        waiting.retain(|cookie| {
+            let Some(Flow { opened, .. }) = open.get(cookie) else { return true };
+            let of_it = (opened.header.tgid, opened.header.process_start_ns) == (owner.tgid, owner.process_start_ns);
+            if opened.owner_known && of_it {
+                changes.push(Change::Opened(opened.clone()));
+            }
+            !(opened.owner_known && of_it)
+        });
+    }
+
     /// Flows that have been silent for [`IDLE_NS`] are ended, and so are those that the kernel does not know any more
     /// (their end was lost); the caller says what time it is and what the kernel's table says.
     pub fn idle(&mut self, now_boot_ns: u64, table: impl Fn(u64) -> Option<Traffic>, changes: &mut Vec<Change>) {
@@ -518,6 +531,19 @@ mod tests {
                 }
             })
             .collect()
+    }
+
+    #[test]
+    fn what_waits_of_a_process_is_announced_before_it_ends() {
+        for (owner, announced) in [(header(3, 0), 1), (Header { tgid: 9, ..header(3, 0) }, 0)] {
+            let (mut flows, mut changes) = (Flows::new(true), Vec::new());
+            flows.connect(&connect(TCP, 0, 1), &mut changes);
+            flows.established(&established(2, 0), &mut changes);
+            assert!(changes.is_empty(), "a handshake may follow");
+            flows.announce_all_of(&owner, &mut changes);
+            flows.announce_all_of(&owner, &mut changes);
+            assert_eq!(changes.len(), announced, "{owner:?}");
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Pipeline {
     fn executed(&mut self, event: &Exec, now: Now) -> anyhow::Result<()> {
         let header = &event.header;
         self.know(header);
-        self.record_guards(true, now)?;
+        self.record_what_waits(header, now)?;
         let program = Program {
             comm: text(&event.comm),
             executable: (!event.filename.starts_with(&[0])).then(|| text(&event.filename)),
@@ -171,6 +171,13 @@ impl Pipeline {
         self.append_about(body, now)?;
         self.tell_instances();
         Ok(())
+    }
+
+    /// A process is about to be another program, or none: what it did is its own, as long as it is known.
+    fn record_what_waits(&mut self, header: &Header, now: Now) -> anyhow::Result<()> {
+        self.flows.announce_all_of(header, &mut self.changes);
+        self.record_changes(now)?;
+        self.record_guards(true, now)
     }
 
     /// The instance that a process begins which is in scope by itself and became another program: a start script is not
@@ -189,7 +196,7 @@ impl Pipeline {
         if self.member(header).is_none() {
             return Ok(());
         }
-        self.record_guards(true, now)?;
+        self.record_what_waits(header, now)?;
         let Some(member) = self.lineage.exited(header.tgid) else { return Ok(()) };
         let body = about(&member, ProcessChange::Exited, header, header.tid, Some(event.code));
         self.append_about(body, now)?;
