@@ -122,6 +122,20 @@ impl Chain {
     ///
     /// `stream` is the tag of the stream that the record belongs to.
     pub fn append(&mut self, body: &Body, flags: u8, at: Now, salt: [u8; SALT_LEN], stream: Option<[u8; 16]>) -> Link {
+        self.append_in(Vec::new(), body, flags, at, salt, stream)
+    }
+
+    /// The same, with the memory of a row that is no longer needed: what is written at once in thousands is not asked of
+    /// the system again each time.
+    pub fn append_in(
+        &mut self,
+        mut row: Vec<u8>,
+        body: &Body,
+        flags: u8,
+        at: Now,
+        salt: [u8; SALT_LEN],
+        stream: Option<[u8; 16]>,
+    ) -> Link {
         let wall_ns = match body {
             Body::Clock(step) => step.after_wall_ns,
             _ => self.last.wall_ns.max(at.wall_ns),
@@ -129,7 +143,8 @@ impl Chain {
         self.last = Now { wall_ns, boot_ns: self.last.boot_ns.max(at.boot_ns) };
         self.fresh = false;
         // Entry and salt get their bytes when the body has its own.
-        let mut row = Vec::with_capacity(BODY_AT + 256);
+        row.clear();
+        row.reserve(BODY_AT + 256);
         row.resize(BODY_AT, 0);
         body.encode_into(&mut row);
         let stream_tag = stream.unwrap_or_default();

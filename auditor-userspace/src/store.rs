@@ -27,6 +27,7 @@ mod epoch; // the next key, and what is read again before the old one signs for 
 mod error; // what can go wrong
 mod export; // what an export needs of the writer
 mod full; // the last seal on a full disk
+pub(crate) mod hashed; // rows with their hashes
 mod head; // the newest checkpoint, outside of the store
 mod open; // start-up rules
 mod read; // records for readers
@@ -256,6 +257,8 @@ pub struct Store {
     /// The same, with its body, as long as it is not durable.
     policy: Option<(u64, Vec<u8>)>,
     pending: Vec<Link>,
+    /// Memory of rows that were pending.
+    spare: Vec<Vec<u8>>,
     durable: u64,
     checkpoint: Option<SignedCheckpoint>,
     segment_wall_ns: u64,
@@ -302,7 +305,8 @@ impl Store {
     fn place(&mut self, body: &Body, flags: u8, now: Now) -> Result<u64, StoreError> {
         let unsynchronised = if self.synchronised { 0 } else { flag::CLOCK_UNSYNCHRONISED };
         let stream = self.streams.of(body)?;
-        let link = self.chain.append(body, flags | unsynchronised, now, self.salts.next()?, stream);
+        let row = self.spare.pop().unwrap_or_default();
+        let link = self.chain.append_in(row, body, flags | unsynchronised, now, self.salts.next()?, stream);
         let seq = link.seq;
         self.streams.remember(body, seq, stream);
         if let Body::Policy(policy) = body {
@@ -311,6 +315,14 @@ impl Store {
         }
         self.pending.push(link);
         Ok(seq)
+    }
+
+    /// Rows that were pending are durable: their memory, a few MiB at most, is for the next ones.
+    fn nothing_is_pending(&mut self) {
+        const MOST: usize = 16_384;
+        let spare = self.pending.drain(..).map(|link| link.row).filter(|row| row.capacity() <= 1024);
+        self.spare.extend(spare.take(MOST.saturating_sub(self.spare.len())));
+        self.pending.clear();
     }
 
     /// How many records are appended and not yet durable.

@@ -20,6 +20,7 @@ pub mod second;
 mod servers;
 mod skip;
 pub mod soak;
+pub mod watcher;
 pub mod witness;
 
 pub use daemon::{Daemon, Scope, verifier};

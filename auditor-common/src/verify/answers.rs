@@ -31,8 +31,8 @@ impl Verifier {
             }
             None => {}
         }
-        let records = self.range.size() - self.start;
-        let unsealed = self.range.size().saturating_sub(size.max(self.start));
+        let records = self.tree.size() - self.start;
+        let unsealed = self.tree.size().saturating_sub(size.max(self.start));
         let origin = self.identity.origin.to_string();
         let mut required = super::REQUIRED;
         required[Question::Authenticity as usize] = self.identity.pinned;
@@ -101,7 +101,7 @@ impl Verifier {
     }
 
     fn integrity(&self) -> Answer {
-        let seen = self.range.size() - self.start - self.foreign;
+        let seen = self.tree.size() - self.start - self.foreign;
         let withheld = match self.withheld {
             0 => String::new(),
             count => format!(", {count} of them without their body"),

@@ -128,6 +128,7 @@ impl Store {
             policy_in_force: end.policy,
             policy: None,
             pending: Vec::new(),
+            spare: Vec::new(),
             durable,
             checkpoint: end.checkpoint,
             segment_wall_ns: end.segment_wall_ns,

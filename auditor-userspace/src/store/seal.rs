@@ -131,8 +131,9 @@ impl Store {
         let db = active.db.as_ref().ok_or(StoreError::Stopped)?;
         self.pins.renew(db, self.chain.last().boot_ns);
         append::write(db, &segment_path(&self.shared.folder, active.first), &batch)?;
+        drop(active);
         self.durable = self.chain.size();
-        self.pending.clear();
+        self.nothing_is_pending();
         self.streams.written();
         self.policy = None;
         Ok(())
