@@ -113,7 +113,8 @@ pub(crate) fn hash_each<'a>(
     mut give: impl FnMut(usize, Hash),
 ) {
     let mut messages = messages.into_iter().map(|(prefix, content)| Message::new(prefix, content)).enumerate().fuse();
-    let Some(four) = four() else {
+    let few = messages.size_hint().1.is_some_and(|most| most < LANES);
+    let Some(four) = four().filter(|_| !few) else {
         return messages.for_each(|(place, message)| give(place, message.finish(INITIAL)));
     };
     // In the end there are fewer messages than lanes: the others hash an empty one, for nobody.
@@ -148,7 +149,7 @@ fn four() -> Option<Four> {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi64x,
+        __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi64x, _mm_setzero_si128,
         _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
         _mm_storeu_si128,
     };
@@ -173,52 +174,55 @@ mod x86 {
         unsafe { compress(states, blocks) }
     }
 
-    #[inline]
-    fn load<T>(from: &T) -> __m128i {
-        const { assert!(size_of::<T>() == 16) };
-        // SAFETY: there are 16 bytes to read, and this instruction asks for no alignment.
-        unsafe { _mm_loadu_si128(std::ptr::from_ref(from).cast()) }
-    }
-
-    #[inline]
-    fn store(to: &mut [u32; 4], value: __m128i) {
-        // SAFETY: there are 16 bytes to write, and this instruction asks for no alignment.
-        unsafe { _mm_storeu_si128(std::ptr::from_mut(to).cast(), value) }
-    }
-
     /// The rounds in Intel's order of the words ("ABEF" and "CDGH"), as in the crate `sha2`, of four messages in turns.
+    ///
+    /// Loops and not closures: only what is inside of this function is compiled for these instructions, and stays in
+    /// registers.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     fn compress(states: &mut [State; LANES], blocks: [&Block; LANES]) {
         let big_endian = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-        let before = states.each_ref().map(|state| {
-            let halves = state.as_chunks::<4>().0;
-            let (badc, efgh) = (_mm_shuffle_epi32(load(&halves[0]), 0xb1), _mm_shuffle_epi32(load(&halves[1]), 0x1b));
-            [_mm_alignr_epi8(badc, efgh, 8), _mm_blend_epi16(efgh, badc, 0xf0)]
-        });
-        let mut words = blocks
-            .map(|block| [0, 1, 2, 3].map(|at| _mm_shuffle_epi8(load(&block.as_chunks::<16>().0[at]), big_endian)));
-        let mut now = before;
+        let mut abef = [_mm_setzero_si128(); LANES];
+        let mut cdgh = abef;
+        let mut words = [abef; 4];
+        for lane in 0..LANES {
+            let (state, block): (*const __m128i, *const __m128i) =
+                (states[lane].as_ptr().cast(), blocks[lane].as_ptr().cast());
+            // SAFETY: a state has 32 bytes and a block 64, and these reads ask for no alignment.
+            let (abcd, efgh) = unsafe { (_mm_loadu_si128(state), _mm_loadu_si128(state.add(1))) };
+            let (badc, efgh) = (_mm_shuffle_epi32(abcd, 0xb1), _mm_shuffle_epi32(efgh, 0x1b));
+            (abef[lane], cdgh[lane]) = (_mm_alignr_epi8(badc, efgh, 8), _mm_blend_epi16(efgh, badc, 0xf0));
+            for at in 0..4 {
+                // SAFETY: as above.
+                let little_endian = unsafe { _mm_loadu_si128(block.add(at)) };
+                words[lane][at] = _mm_shuffle_epi8(little_endian, big_endian);
+            }
+        }
+        let before = (abef, cdgh);
         for round in 0..16 {
-            let constants = load(&CONSTANTS[round]);
+            // SAFETY: there are 16 bytes, and this read asks for no alignment.
+            let constants = unsafe { _mm_loadu_si128(CONSTANTS[round].as_ptr().cast()) };
             for lane in 0..LANES {
-                let [abef, cdgh] = &mut now[lane];
                 let words = &mut words[lane];
                 if round >= 4 {
-                    let [a, b, c, d] = [0, 1, 2, 3].map(|after| words[(round + after) % 4]);
+                    let (a, b, c, d) =
+                        (words[round % 4], words[(round + 1) % 4], words[(round + 2) % 4], words[(round + 3) % 4]);
                     let sum = _mm_add_epi32(_mm_sha256msg1_epu32(a, b), _mm_alignr_epi8(d, c, 4));
                     words[round % 4] = _mm_sha256msg2_epu32(sum, d);
                 }
                 let input = _mm_add_epi32(words[round % 4], constants);
-                *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, input);
-                *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32(input, 0x0e));
+                cdgh[lane] = _mm_sha256rnds2_epu32(cdgh[lane], abef[lane], input);
+                abef[lane] = _mm_sha256rnds2_epu32(abef[lane], cdgh[lane], _mm_shuffle_epi32(input, 0x0e));
             }
         }
-        for (lane, state) in states.iter_mut().enumerate() {
-            let [abef, cdgh] = [0, 1].map(|half| _mm_add_epi32(now[lane][half], before[lane][half]));
+        for lane in 0..LANES {
+            let (abef, cdgh) = (_mm_add_epi32(abef[lane], before.0[lane]), _mm_add_epi32(cdgh[lane], before.1[lane]));
             let (feba, dchg) = (_mm_shuffle_epi32(abef, 0x1b), _mm_shuffle_epi32(cdgh, 0xb1));
-            let halves = state.as_chunks_mut::<4>().0;
-            store(&mut halves[0], _mm_blend_epi16(feba, dchg, 0xf0));
-            store(&mut halves[1], _mm_alignr_epi8(dchg, feba, 8));
+            let state: *mut __m128i = states[lane].as_mut_ptr().cast();
+            // SAFETY: a state has 32 bytes, and these writes ask for no alignment.
+            unsafe {
+                _mm_storeu_si128(state, _mm_blend_epi16(feba, dchg, 0xf0));
+                _mm_storeu_si128(state.add(1), _mm_alignr_epi8(dchg, feba, 8));
+            }
         }
     }
 }

@@ -238,6 +238,9 @@ impl Salts {
     }
 }
 
+/// So many records are hashed together, while the processor still has them at hand.
+const SETTLED_TOGETHER: usize = 256;
+
 /// The ledger in the hand of the one thread that writes it.
 #[derive(Debug)]
 pub struct Store {
@@ -306,7 +309,7 @@ impl Store {
         let unsynchronised = if self.synchronised { 0 } else { flag::CLOCK_UNSYNCHRONISED };
         let stream = self.streams.of(body)?;
         let row = self.spare.pop().unwrap_or_default();
-        let link = self.chain.append_in(row, body, flags | unsynchronised, now, self.salts.next()?, stream);
+        let link = self.chain.place(row, body, flags | unsynchronised, now, self.salts.next()?, stream);
         let seq = link.seq;
         self.streams.remember(body, seq, stream);
         if let Body::Policy(policy) = body {
@@ -314,7 +317,15 @@ impl Store {
             self.policy = Some((seq, body.encode()));
         }
         self.pending.push(link);
+        if self.chain.placed() >= SETTLED_TOGETHER {
+            self.settle();
+        }
         Ok(seq)
+    }
+
+    /// Hashes what has not been.
+    fn settle(&mut self) {
+        self.chain.settle(&mut self.pending);
     }
 
     /// Rows that were pending are durable: their memory, a few MiB at most, is for the next ones.

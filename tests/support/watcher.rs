@@ -38,7 +38,7 @@ impl Watcher {
     /// What it says of itself, if it answers.
     #[must_use]
     pub fn status(&self) -> Option<serde_json::Value> {
-        client::object(&self.folder.path().join("run/api.sock"), "/v1/status").ok()
+        client::object(&self.folder.path().join("run/auditor.sock"), "/v1/status").ok()
     }
 
     /// User and system time, seconds: `/proc/PID/stat`, fields 14 and 15, in ticks of 10 ms.

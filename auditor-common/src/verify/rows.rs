@@ -495,8 +495,9 @@ impl Verifier {
         }
         let unreadable = |error: BodyError| Finding::integrity(seq, format!("record {seq}: {error}"));
         if entry.kind == EntryType::Event {
-            schema::check_sample(entry.class, row.body).map_err(unreadable)?;
-            return self.coverage.event(entry, row.body);
+            let sample = schema::sample(entry.class, row.body).map_err(unreadable)?;
+            self.coverage.event(entry, sample);
+            return Ok(());
         }
         let body = Body::decode(entry.kind, entry.class, row.body).map_err(unreadable)?;
         match &body {
