@@ -122,7 +122,8 @@ pub(crate) fn hash_each<'a>(
     let mut lanes: [_; LANES] = std::array::from_fn(|_| next());
     let mut states = [INITIAL; LANES];
     while lanes.iter().any(|(place, _)| place.is_some()) {
-        four(&mut states, lanes.each_mut().map(|(_, message)| message.block()));
+        let [a, b, c, d] = &mut lanes;
+        four(&mut states, [a.1.block(), b.1.block(), c.1.block(), d.1.block()]);
         for (lane, state) in lanes.iter_mut().zip(&mut states) {
             if lane.1.end == End::Passed {
                 if let Some(place) = lane.0 {

@@ -16,8 +16,8 @@ use crate::store::schema::{CHECKPOINTS, EPOCHS, META, META_SCHEMA, META_START, R
 use crate::store::snapshot::{Snapshot, Torn, in_one_state, unharmed};
 use crate::store::{StoreError, list_segments};
 
-/// Memory for pages: what is read once need not be kept.
-const CACHE: usize = 8 << 20;
+/// Memory for pages: what is read once need not be kept, and what fits into the processor's own cache is read faster.
+const CACHE: usize = 256 << 10;
 /// How often the newest segment is read again when the daemon has gone on while it was read.
 const ATTEMPTS: u32 = 10;
 /// Waited before that, and longer each time.
