@@ -75,7 +75,7 @@ impl Snapshot {
         let mut header = self.header;
         // To redb the flag means "repair me first"; what we serve is one committed state, which needs none.
         header[GOD_BYTE] &= !RECOVERY_REQUIRED;
-        let backend = Frozen::new(header, self.len, self.file.try_clone().map_err(io)?);
+        let backend = Frozen { header, len: self.len, file: self.file.try_clone().map_err(io)? };
         Builder::new()
             .set_cache_size(cache)
             // The mode in which a reader trusts the header and nothing else: no allocator state, no file length.
@@ -91,7 +91,7 @@ impl Snapshot {
     pub fn repaired(&self, cache: usize) -> Result<Database, StoreError> {
         let io = |source| StoreError::Io { doing: "read", path: self.path.clone(), source };
         let file = self.file.try_clone().map_err(io)?;
-        let frozen = Frozen::new(self.header, self.len, file);
+        let frozen = Frozen { header: self.header, len: self.len, file };
         let backend = Overlay {
             below: frozen,
             state: Mutex::new(Written { len: whole_pages(self.len), pages: BTreeMap::new() }),
@@ -163,53 +163,6 @@ struct Frozen {
     header: [u8; HEADER_LEN],
     len: u64,
     file: File,
-    ahead: Mutex<Ahead>,
-}
-
-/// So much is read at once where pages are asked for one after the other: a system call for each page took a sixth of the
-/// time of a verification.
-const AHEAD: usize = 64 << 10;
-
-/// What was read ahead. Pages of a committed state do not change, so it makes no difference when they are read; others are
-/// not asked for.
-#[derive(Debug, Default)]
-struct Ahead {
-    at: u64,
-    bytes: Vec<u8>,
-    /// Where the last page ended that was asked for.
-    next: u64,
-}
-
-impl Ahead {
-    /// The bytes at this place, if they are here.
-    fn get(&self, offset: u64, len: usize) -> Option<&[u8]> {
-        let from = usize::try_from(offset.checked_sub(self.at)?).ok()?;
-        self.bytes.get(from..from.checked_add(len)?)
-    }
-
-    fn read(&mut self, file: &File, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let in_turn = offset == std::mem::replace(&mut self.next, offset + out.len() as u64);
-        if self.get(offset, out.len()).is_none() && in_turn && out.len() < AHEAD {
-            self.bytes.resize(AHEAD, 0);
-            self.at = offset;
-            let read = file.read_at(&mut self.bytes, offset);
-            self.bytes.truncate(*read.as_ref().unwrap_or(&0));
-            read?;
-        }
-        match self.get(offset, out.len()) {
-            Some(bytes) => {
-                out.copy_from_slice(bytes);
-                Ok(())
-            }
-            None => file.read_exact_at(out, offset),
-        }
-    }
-}
-
-impl Frozen {
-    fn new(header: [u8; HEADER_LEN], len: u64, file: File) -> Self {
-        Self { header, len, file, ahead: Mutex::default() }
-    }
 }
 
 impl StorageBackend for Frozen {
@@ -223,11 +176,7 @@ impl StorageBackend for Frozen {
         if !head.is_empty() {
             head.copy_from_slice(&self.header[offset as usize..offset as usize + head.len()]);
         }
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        ahead.read(&self.file, offset + from_header as u64, rest)
+        if rest.is_empty() { Ok(()) } else { self.file.read_exact_at(rest, offset + from_header as u64) }
     }
 
     fn set_len(&self, _: u64) -> io::Result<()> {
