@@ -5,12 +5,12 @@ use std::path::Path;
 
 use auditor_common::body::{Body, Loss};
 use auditor_common::checkpoint::SignedCheckpoint;
-use auditor_common::note::VerifierKey;
+use auditor_common::note::{VerifierKey, key_id, unhex_any};
 use auditor_common::record::Entry;
 use auditor_common::stream::CONTROL;
 use auditor_common::verify::{Question, exit};
 use auditor_tests::bundle::{Bundle, Thief};
-use auditor_tests::forge::Forge;
+use auditor_tests::forge::{Forge, malleated};
 use auditor_tests::ledger::{Ledger, at, options};
 use auditor_tests::second::{Both, Brought};
 use auditor_userspace::export::{self, Request};
@@ -482,32 +482,23 @@ fn attack_21_an_odd_leaf_is_counted_twice() {
 fn attack_22_a_key_is_weak_or_a_signature_malleable() {
     assert!(VerifierKey::new("a/b/c/root", &[0; 32]).is_err() && VerifierKey::new("a/b/c/root", &[1; 32]).is_ok());
     let weak = said(Integrity, "the key is weak", "the key is weak");
-    check(&whole(), &weak, |it| {
-        // Order 4: the ordinate is 0. Its id is right.
-        let key = auditor_common::note::key_id("audit.example/cluster-a/node-7/root", &[0; 32]);
-        let vkey = format!(
-            "audit.example/cluster-a/node-7/root+{}+{}\n",
-            auditor_common::note::hex(&key),
-            auditor_common::note::base64(&[[1].as_slice(), &[0; 32]].concat())
-        );
-        it.file("keys/root.vkey", |file| *file = vkey.into_bytes());
-    });
+    // Orders 4 and 8. The id is right.
+    let of_order_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+    for point in [vec![0; 32], unhex_any(of_order_8).unwrap()] {
+        check(&whole(), &weak, |it| {
+            let name = "audit.example/cluster-a/node-7/root";
+            let id = auditor_common::note::hex(&key_id(name, point.as_slice().try_into().unwrap()));
+            let key = auditor_common::note::base64(&[[1].as_slice(), &point].concat());
+            it.file("keys/root.vkey", |file| *file = format!("{name}+{id}+{key}\n").into_bytes());
+        });
+    }
     // S + L instead of S: the same equation holds.
     let wrong = said(Integrity, "is wrong", "is wrong");
     check(&whole(), &wrong, |it| {
         it.text("checkpoint", |text| {
             let line = text.lines().find(|line| line.starts_with(&format!("— {ORIGIN} "))).unwrap();
             let encoded = line.rsplit_once(' ').unwrap().1;
-            let mut data = auditor_common::note::unbase64(encoded).unwrap();
-            let order: [u8; 32] = [
-                0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9, 0xDE, 0x14, 0, 0,
-                0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-            ];
-            let mut carry = 0;
-            for (byte, add) in data[36..].iter_mut().zip(order) {
-                let sum = u16::from(*byte) + u16::from(add) + carry;
-                (*byte, carry) = (sum as u8, sum >> 8);
-            }
+            let data = malleated(&auditor_common::note::unbase64(encoded).unwrap());
             text.replace(encoded, &auditor_common::note::base64(&data))
         });
     });
@@ -666,6 +657,32 @@ fn attack_32_a_length_is_huge() {
     check(&whole(), &said(Integrity, "is malformed in its file", "bodies/000: "), |it| {
         it.file("bodies/000", |file| file[..4].copy_from_slice(&[0x7F; 4]));
     });
+}
+
+/// Numbers of the attacks that a file of tests makes.
+fn made_in(source: &str) -> Vec<usize> {
+    let names = source.lines().filter_map(|line| line.strip_prefix("fn attack_")?.get(..2)?.parse().ok());
+    names.collect()
+}
+
+#[test]
+fn the_table_of_attacks_is_that_of_the_scripts() {
+    let design = std::fs::read_to_string(auditor_tests::checkout().join("auditor-userspace/DESIGN.md")).unwrap();
+    let table = design.split("## Attacks").nth(1).expect("the table of attacks");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.strip_prefix("| ").is_some_and(|line| line.starts_with(|it: char| it.is_ascii_digit())))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let numbered: Vec<String> = (1..=32).map(|number: usize| number.to_string()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), numbered);
+    let of = |wanted: &str| -> Vec<usize> {
+        rows.iter().filter(|row| row[3].contains(wanted)).map(|row| row[0].parse().unwrap()).collect()
+    };
+    assert_eq!(of("needs a witness"), [11, 27, 31]);
+    assert_eq!(of("export"), made_in(include_str!("attacks.rs")));
+    assert_eq!(of("store"), made_in(include_str!("attacks_on_store.rs")));
+    assert_eq!(of("export").len(), 29);
 }
 
 /// What stands for the signature of the stream in an entry: nobody moves a record of the ledger's own out of sight.

@@ -53,6 +53,7 @@ fn kinds(dir: &Path) -> (Vec<(Bundle, Brought)>, Thief) {
     for _ in 0..20 {
         ledger.second(&[("alpha", 5), ("beta", 2)]);
     }
+    ledger.decide().unwrap();
     let seen = ledger.store.reader().checkpoint().unwrap().map(|signed| signed.to_string());
     let second = |second| Some(at(second).wall_ns);
     let mut kinds = Vec::new();

@@ -10,12 +10,12 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::thread::{self, JoinHandle};
 
-use auditor_common::event::{Closed, flag};
+use auditor_common::event::{Closed, HEAD_MAX, PacketHead, flag};
 use auditor_common::maps::Owner;
 use auditor_tests::kernel_probe::{Balance, Watched, alone};
 use auditor_tests::{a_daemon, lengths_of_calls, require};
 use auditor_userspace::decode::Event;
-use auditor_userspace::probe::{Options, Overflows};
+use auditor_userspace::probe::{HookStatus, Options, Overflows, Probe};
 
 const SCENARIOS: &str = env!("CARGO_BIN_EXE_kernel-scenarios");
 
@@ -103,7 +103,7 @@ fn a_connection_is_told_from_the_attempt_to_the_end() {
     for event in &watched.events {
         assert_eq!(event.header().process_start_ns, connect.header.process_start_ns, "one process, one start");
     }
-    let (Event::Established(established), Event::Closed(closed)) = (watched.events[1], watched.events[2]) else {
+    let [_, Event::Established(established), Event::Closed(closed), ..] = &watched.events[..] else {
         panic!("checked above")
     };
     assert_eq!((established.key, closed.key), (connect.key, connect.key));
@@ -202,6 +202,98 @@ fn datagrams_of_a_connected_socket_are_counted() {
     assert_eq!(connect.header.flags, flag::MEASURED);
     let told = ["child connects udp6 ::1:peer #0", "child released 123/1500", "child exits 0x0"];
     check("udp-connected", echo("[::1]:0"), &told);
+}
+
+/// Whether this kernel takes the programs that see packets.
+fn packets() -> Result<(), String> {
+    a_daemon()?;
+    let probe = Probe::load(&alone()).map_err(|error| error.to_string())?;
+    let reason = |hook: HookStatus| hook.reason().map(|why| format!("{} is not active: {why}", hook.name));
+    let missing = probe.coverage().into_iter().filter(|hook| hook.name.starts_with("skb_")).find_map(reason);
+    missing.map_or(Ok(()), Err)
+}
+
+/// What is told of packets, and their bytes.
+fn heads(watched: &Watched) -> Vec<&PacketHead> {
+    let of = |event| match event {
+        &Event::Answer(ref it) | &Event::Hello(ref it) => Some(&**it),
+        _ => None,
+    };
+    watched.events.iter().filter_map(of).collect()
+}
+
+#[test]
+fn what_a_name_server_answers_is_told_before_it_is_read() {
+    require!(lengths_of_calls());
+    require!(packets());
+    for (at, family) in [("127.77.0.1:53", "udp"), ("[::1]:53", "udp6")] {
+        let ip = at.rsplit_once(':').expect("a port").0.trim_matches(['[', ']']);
+        let told = [
+            &format!("child connects {family} {ip}:peer #0") as &str,
+            &format!("child is answered udp {ip}:peer 1500"),
+            "child released 123/1500",
+            "child exits 0x0",
+        ];
+        let watched = check("udp-connected", echo(at), &told);
+        let head = heads(&watched)[0];
+        assert_eq!(head.bytes[..1500], [3; 1500]);
+        assert_eq!(head.bytes[1500..], [0; HEAD_MAX - 1500], "nothing of an earlier sample");
+        assert_eq!((head.key.cookie, head.header.flags), (watched.fact("cookie"), flag::INTERRUPT));
+    }
+}
+
+#[test]
+fn a_name_server_that_was_not_connected_to_is_named_by_its_packet() {
+    require!(lengths_of_calls());
+    require!(packets());
+    let peer = echo("127.77.0.2:53");
+    let told = [
+        "child sends udp 127.77.0.2:peer #0",
+        "child is answered udp 127.77.0.2:peer 1500",
+        "child released 40/1500",
+        "child exits 0x0",
+    ];
+    check("udp-ask", peer, &told);
+}
+
+#[test]
+fn of_a_long_answer_over_tcp_the_beginning_is_told() {
+    require!(packets());
+    let (peer, served) = server("127.77.0.3:53");
+    let watched = check(
+        "tcp",
+        peer,
+        &[
+            "child connects tcp 127.77.0.3:peer #0",
+            "child established tcp 127.0.0.1:port with 127.77.0.3:peer",
+            "child is answered tcp 127.77.0.3:peer 2048",
+            "child closed 1000/2345 later",
+            "child exits 0x0",
+        ],
+    );
+    served.join().expect("it served");
+    assert_eq!(heads(&watched)[0].bytes, [1; HEAD_MAX]);
+}
+
+#[test]
+fn how_a_handshake_begins_is_told_once_for_each_connection() {
+    require!(packets());
+    for (at, family, local) in [("127.0.0.1:0", "tcp", "127.0.0.1"), ("[::1]:0", "tcp6", "::1")] {
+        let (peer, served) = server(at);
+        let told = [
+            &format!("child connects {family} {local}:peer #0") as &str,
+            &format!("child established tcp {local}:port with {local}:peer"),
+            &format!("child greets tcp {local}:peer 605"),
+            "child closed 1222/2345 later",
+            "child exits 0x0",
+        ];
+        let watched = check("tcp-greets", peer, &told);
+        assert_eq!(served.join().expect("it served"), 1222);
+        let head = heads(&watched)[0];
+        assert_eq!((&head.bytes[..6], &head.bytes[6..605]), (&[0x16, 3, 1, 2, 0x58, 1][..], &[7; 599][..]));
+        assert_eq!(head.bytes[605..], [0; HEAD_MAX - 605]);
+        assert_eq!(head.key.cookie, watched.fact("cookie"));
+    }
 }
 
 #[test]
@@ -489,7 +581,7 @@ fn a_candidate_is_flagged_until_it_is_confirmed() {
     watched.read_facts();
     watched.wait_for("child released");
     let tgid = watched.tgid();
-    let Some(Event::Exec(exec)) = watched.events.iter().find(|event| event.header().tgid == tgid).copied() else {
+    let Some(Event::Exec(exec)) = watched.events.iter().find(|event| event.header().tgid == tgid).cloned() else {
         panic!("{:#?}", watched.story())
     };
     assert!(watched.probe.confirm(tgid, exec.header.process_start_ns).expect("the table"));

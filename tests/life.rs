@@ -1,5 +1,7 @@
 //! The addon's life in a database: updated, taken out, put back, and the people go whom it knew.
 
+use std::collections::BTreeSet;
+
 use auditor_tests as support;
 use serde_json::{Value, json};
 use support::{Odoo, Scene, require, wait_for};
@@ -76,4 +78,65 @@ fn neither_rows_nor_people_keep_the_addon_from_being_updated_taken_out_and_put_b
     for word in ["different", "missing", "unknown"] {
         assert_eq!(found[word], json!([]), "{found:#}");
     }
+}
+
+/// What the cron does, done now.
+fn run_cron(odoo: &Odoo) {
+    let named = json!([[["cron_name", "=like", "Network Audit%"]]]);
+    let crons = odoo.rpc().call("ir.cron", "search", &named);
+    odoo.rpc().call("ir.cron", "method_direct_trigger", &json!([crons]));
+}
+
+#[test]
+fn a_verdict_that_becomes_another_is_an_activity_of_each_auditor() {
+    require!(support::an_odoo());
+    let mut scene = Scene::new();
+    with_odoo(&mut scene, &["-i", "mail"]);
+    let activities = |scene: &Scene| {
+        let about = json!([[["summary", "like", "Network Audit"]], ["summary", "user_id"]]);
+        scene.odoo.rpc().call("mail.activity", "search_read", &about)
+    };
+    run_cron(&scene.odoo);
+    assert_eq!(activities(&scene), json!([]), "nothing has changed");
+    let vendor = json!([{"name": "Demo", "modules": "vendor_demo"}]);
+    let asked = scene.odoo.rpc().call("network.audit.vendor", "create", &vendor);
+    scene.odoo.rpc().call("network.audit.vendor", "action_ask", &json!([[asked]]));
+    scene.press("requests");
+    wait_for("an alarm", || (scene.daemon.get("/v1/report")["verdict"] == "alarm").then_some(()));
+    run_cron(&scene.odoo);
+    let found = activities(&scene);
+    let summaries: Vec<&str> = found.as_array().into_iter().flatten().filter_map(|it| it["summary"].as_str()).collect();
+    assert_eq!(summaries, ["Network Audit: all-clear became alarm"], "{found:#}");
+    run_cron(&scene.odoo);
+    assert_eq!(activities(&scene), found, "it is told once");
+}
+
+/// Test events from whichever worker answers, as many at once as a browser asks for.
+fn test_events(scene: &Scene) -> Vec<Value> {
+    let send = || scene.odoo.rpc().call("network.audit.report", "send_test_event", &json!([false]));
+    std::thread::scope(|scope| {
+        let sent: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
+        sent.into_iter().map(|it| it.join().expect("an answer")).collect()
+    })
+}
+
+#[test]
+fn test_events_of_each_worker_and_of_a_child_are_sealed() {
+    require!(support::an_odoo());
+    let scene = Scene::new();
+    let first = scene.daemon.get("/v1/status")["records"].take();
+    let mut events: Vec<Value> = Vec::new();
+    let workers = |events: &[Value]| events.iter().map(|it| it["pid"].to_string()).collect::<BTreeSet<_>>().len();
+    wait_for("both workers to answer", || {
+        events.extend(test_events(&scene));
+        (workers(&events) == 2).then_some(())
+    });
+    events.push(scene.odoo.rpc().call("network.audit.report", "send_test_event", &json!([true])));
+    assert_eq!(workers(&events), 3, "the child is a process of its own");
+    let ports: Vec<&Value> = events.iter().map(|it| &it["local_port"]).collect();
+    wait_for("all of them to be sealed", || {
+        let asked = json!([ports, first]);
+        let found = scene.odoo.rpc().call("network.audit.report", "find_test_events", &asked)["value"].take();
+        ports.iter().all(|port| found[port.to_string()]["sealed"] == true).then_some(())
+    });
 }

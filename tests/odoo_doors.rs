@@ -31,13 +31,6 @@ fn check_clear(scene: &Scene) {
     assert_eq!(report["verdict"], "all-clear", "{}", report["reasons"]);
 }
 
-/// The workers that are there now.
-fn workers(scene: &Scene) -> Vec<u64> {
-    let master = scene.odoo.master();
-    let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
-    children.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-}
-
 #[test]
 fn an_odoo_without_the_addon_is_recorded_and_nobody_is_named() {
     require!(support::an_odoo());
@@ -114,14 +107,14 @@ fn recycled_workers_a_sighup_and_a_second_database_change_nothing() {
     };
     for number in 0..8 {
         press_both(&scene, &format!("recycled-{number}"));
-        workers_seen.extend(workers(&scene));
+        workers_seen.extend(scene.odoo.workers());
     }
     assert!(workers_seen.len() > 4, "workers are replaced after four requests: {workers_seen:?}");
-    let before = workers(&scene);
+    let before = scene.odoo.workers();
     xtask::process::signal(scene.odoo.master(), libc::SIGHUP);
     // Odoo 19 may leave its old workers behind; the new ones are there beside them.
     wait_for("the new workers", || {
-        let new = workers(&scene).into_iter().filter(|pid| !before.contains(pid)).count();
+        let new = scene.odoo.workers().into_iter().filter(|pid| !before.contains(pid)).count();
         (new >= 3).then_some(())
     });
     wait_for("Odoo to answer", || own.try_get("/web/health").is_ok_and(|(status, _)| status == 200).then_some(()));

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::{Child, Command};
 
 use auditor_tests as support;
 use serde_json::{Value, json};
-use support::{Scene, require};
+use support::{Daemon, Scene, require};
+use tempfile::TempDir;
 
 /// What every marker begins with.
 const BEGINNING: &str = "zqxgeheimnis";
@@ -109,10 +111,74 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
+/// Whoever listens while it happens: to the API's stream, and to `auditor events -f`.
+struct Streams {
+    folder: TempDir,
+    listening: [(&'static str, Child); 2],
+}
+
+impl Streams {
+    fn listen(daemon: &Daemon) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let into = |name: &str| fs::File::create(folder.path().join(name)).expect("a file");
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--no-buffer", "--unix-socket"]).arg(daemon.run_folder().join("auditor.sock"));
+        let curl = curl.arg("http://auditor/v1/events").stdout(into("stream")).spawn().expect("curl");
+        let mut follow = daemon.command();
+        let follow = follow.args(["events", "-f", "-o", "json"]).stdout(into("follow")).spawn().expect("auditor");
+        Self { folder, listening: [("stream", curl), ("follow", follow)] }
+    }
+
+    /// What they have heard.
+    fn end(self) -> Vec<(&'static str, Vec<u8>)> {
+        let heard = self.listening.map(|(name, mut child)| {
+            child.kill().expect("it listens still");
+            let _ = child.wait();
+            (name, fs::read(self.folder.path().join(name)).expect("a file"))
+        });
+        heard.into()
+    }
+}
+
+/// The tables of the auditor's addon.
+fn tables(scene: &Scene) -> Vec<String> {
+    let statement = "select table_name from information_schema.tables where table_name like 'network\\_audit%'";
+    let tables = scene.odoo.sql(scene.odoo.database(), statement);
+    let tables: Vec<String> = tables.lines().map(str::to_owned).collect();
+    assert!(tables.len() >= 3, "{tables:?}");
+    tables
+}
+
+/// An export with its page, and what is in the archive once it is unpacked; one record's proof; one record's story.
+fn check_export(scene: &Scene) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("all.nalx");
+    let path = path.to_str().expect("text");
+    let output = scene.daemon.auditor(&["export", "--html", "-o", path]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    check_none("the export", &fs::read(path).expect("the export"));
+    let unpacked = folder.path().join("unpacked");
+    fs::create_dir(&unpacked).expect("a folder");
+    let tar = Command::new("tar").arg("-xf").arg(path).arg("-C").arg(&unpacked).status().expect("tar");
+    assert!(tar.success(), "an export is an archive");
+    let files = files(&unpacked);
+    assert!(files.iter().any(|(path, _)| path.ends_with("proof.html")), "it has a page");
+    for (path, content) in &files {
+        check_none(path, content);
+    }
+    let call = scene.daemon.wait_for_event("a call", |it| it["class"] == "call");
+    let seq = call["seq"].to_string();
+    for arguments in [["explain", &seq], ["prove", &seq]] {
+        let said = scene.daemon.auditor(&arguments);
+        check_none(arguments[0], &[said.stdout, said.stderr].concat());
+    }
+}
+
 #[test]
 fn what_is_said_over_the_wire_is_nowhere_in_the_auditor() {
     require!(support::an_odoo());
     let mut scene = Scene::new();
+    let streams = Streams::listen(&scene.daemon);
     let mut count = ask_with_markers(scene.odoo.port());
     let planted = scene.odoo.rpc().call("vendor.demo", "plant_markers", &json!([format!("{BEGINNING}w")]));
     count += planted.as_array().expect("markers").len();
@@ -138,16 +204,47 @@ fn what_is_said_over_the_wire_is_nowhere_in_the_auditor() {
     for ring in &rings {
         check_none("a ring of claims", ring);
     }
-    for path in ["healthz", "v1/status", "v1/records", "v1/report", "v1/policy", "v1/catalogue", "v1/checkpoint"] {
+    for path in [
+        "healthz",
+        "metrics",
+        "v1/status",
+        "v1/records",
+        "v1/report",
+        "v1/policy",
+        "v1/catalogue",
+        "v1/checkpoint",
+        "v1/rollup",
+        "v1/version",
+    ] {
         check_none(path, scene.daemon.get_text(&format!("/{path}")).as_bytes());
     }
-    for arguments in [&["events"][..], &["events", "-o", "json"], &["report"], &["status"]] {
+    for (what, said) in streams.end() {
+        assert!(String::from_utf8_lossy(&said).contains("vendor_demo"), "{what} has said nothing");
+        check_none(what, &said);
+    }
+    for arguments in [
+        &["events"][..],
+        &["events", "-o", "json"],
+        &["flows"],
+        &["modules"],
+        &["destinations"],
+        &["report"],
+        &["status"],
+        &["status", "--json"],
+        &["verify"],
+        &["keys"],
+    ] {
         check_none(&arguments.join(" "), &scene.daemon.auditor(arguments).stdout);
     }
     scene.odoo.rpc().call("network.audit.record", "action_update", &json!([]));
     let copy = scene.odoo.rpc().call("network.audit.record", "search_read", &json!([[], []]));
     assert!(copy.as_array().is_some_and(|rows| rows.len() > 20), "Odoo has a copy: {}", copy.to_string().len());
     check_none("Odoo's copy of the records", copy.to_string().as_bytes());
+    for table in tables(&scene) {
+        let rows = scene.odoo.sql(scene.odoo.database(), &format!("select row_to_json(it) from {table} it"));
+        assert!(found(rows.as_bytes()).is_none(), "{table}: {:?}", found(rows.as_bytes()));
+    }
+    check_export(&scene);
     assert!(scene.daemon.stop().success(), "{}", scene.daemon.log());
     check_none("the daemon's log", scene.daemon.log().as_bytes());
     for (path, content) in &files(&scene.daemon.state()) {

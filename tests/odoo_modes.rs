@@ -3,14 +3,13 @@
 //! The other end's own log is the truth. What was measured is the table in the README, between its markers; with
 //! `UPDATE_VECTORS=1` it is written there.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
 
 use auditor_tests as support;
 use serde_json::{Value, json};
-use support::{Connection, Scene, Start, checkout, require, wait_for};
+use support::{Connection, Scene, Start, published, require, wait_for};
 
 /// Who goes out: how it is called in the demonstration, what people call it, and whether Python sees it.
 struct Out(&'static str, &'static str, bool);
@@ -208,9 +207,6 @@ fn converse(port: u16, head: &str, upgrades: bool) -> (u16, String) {
     (own, String::from_utf8_lossy(&answer).into_owned())
 }
 
-const BEGIN: &str = "<!-- measured by tests/odoo_modes.rs -->\n";
-const END: &str = "<!-- end of what was measured -->";
-
 fn table(columns: &[Column]) -> String {
     let ways = OUT.iter().map(|out| out.1).chain(IN.iter().map(|it| it.1));
     let line = |first: &str, cells: &mut dyn Iterator<Item = String>| {
@@ -223,19 +219,6 @@ fn table(columns: &[Column]) -> String {
         text.push_str(&line(way, &mut columns.iter().map(cell)));
     }
     text
-}
-
-/// The README says what was measured.
-fn check_readme(table: &str) {
-    let path = checkout().join("README.md");
-    let text = fs::read_to_string(&path).expect("the README");
-    let (before, rest) = text.split_once(BEGIN).expect("the marker where the table begins");
-    let (published, after) = rest.split_once(END).expect("the marker where the table ends");
-    if std::env::var_os("UPDATE_VECTORS").is_some() {
-        fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).expect("the README");
-        return;
-    }
-    assert_eq!(published, table, "the README's table is not what was measured; UPDATE_VECTORS=1 writes it anew");
 }
 
 /// Whatever this Odoo did, nobody lied, nothing was lost, and the verdict is clear.
@@ -271,5 +254,5 @@ fn every_way_is_credited_in_every_kind_of_server() {
         measured.append(&mut columns);
         measured
     });
-    check_readme(&table(&measured));
+    published::check("tests/odoo_modes.rs", &table(&measured));
 }

@@ -144,3 +144,19 @@ fn a_real_daemon_that_is_full_mute_or_dead_and_a_failing_hook_are_no_harm_and_ar
     check_works(&scene.odoo, &scene.servers, "dead");
     assert_eq!(trouble(&scene.odoo)["kind"], "stopped");
 }
+
+#[test]
+fn a_hook_that_an_addon_silences_together_with_who_serves_is_declared() {
+    require!(support::an_odoo());
+    let scene = Scene::start(|start| Start { workers: 0, ..start });
+    check_works(&scene.odoo, &scene.servers, "well");
+    assert_eq!(scene.odoo.rpc().call("vendor.other", "disturb", &json!(["silence_all"])), true);
+    thread::sleep(Duration::from_secs(6));
+    check_works(&scene.odoo, &scene.servers, "mute");
+    let loss = scene.daemon.wait_for_event("the silence", |it| it["gap"] == "claims-silenced");
+    assert_eq!(loss["count"], 1, "{loss:#}");
+    let served =
+        |it: &Value| it["class"] == "call" && it["channel"] == "serve" && it["time"].as_str() > loss["time"].as_str();
+    assert!(!scene.daemon.events().iter().any(served), "nobody says who serves any more");
+    assert_eq!(scene.daemon.get("/v1/report")["verdict"], "attention");
+}

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use auditor_common::body::{Body, Guard, Guarded, Sample};
 use auditor_common::note::VerifierKey;
 use auditor_common::verify::exit;
 use auditor_tests::bundle::Bundle;
-use auditor_tests::ledger::{Ledger, at, options};
+use auditor_tests::ledger::{Ledger, at, flow_opened, options};
 use auditor_tests::second::{Both, Brought};
 use auditor_userspace::export::{Request, html};
 use auditor_userspace::store::Limits;
@@ -100,5 +101,43 @@ fn a_page_says_what_the_verifiers_say_and_a_changed_byte_is_violated() {
         let page = html::page(&files).unwrap();
         check(&browser, &page, Some(&root), "violated", &["violated"]);
         files.get_mut(path).unwrap()[place] = was;
+    }
+}
+
+#[test]
+fn what_no_ordinary_odoo_does_is_told_in_words_and_proven_like_all_else() {
+    let browser = browser_or_skip!();
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path(), &options(0)).unwrap();
+    ledger.second(&[("alpha", 1), ("beta", 1)]);
+    let flow = flow_opened(Sample { boot_ns: ledger.now.boot_ns, cpu: None, kseq: None });
+    for (what, target) in [(Guarded::RawSocket, None), (Guarded::Ptrace, Some(flow.process.clone()))] {
+        let guard = Guard {
+            sample: flow.sample,
+            what,
+            family: None,
+            protocol: None,
+            cookie: None,
+            netns: None,
+            opened_before: false,
+            target,
+            process: flow.process.clone(),
+            attribution: flow.attribution.clone(),
+            instance: "alpha".to_owned(),
+        };
+        ledger.append(&Body::Guard(guard)).unwrap();
+    }
+    ledger.seal().unwrap();
+    let root = ledger.opened.root.clone();
+    for instance in [None, Some("alpha".to_owned())] {
+        let request = Request { html: true, instance, ..Request::default() };
+        let bundle = Bundle::of(dir.path(), &mut ledger, &request);
+        if let Ok(mut both) = Both::start() {
+            assert_eq!(both.files(&bundle, &Brought::key(&root)).unwrap().said.exit, exit::PROVEN);
+        }
+        let page = String::from_utf8(bundle.0[html::PATH].clone()).unwrap();
+        let words =
+            ["guarded: a raw socket by odoo/4242", "guarded: a hold as a debugger has it of odoo/4242 by odoo/4242"];
+        check(&browser, &page, Some(&root), "proven", &words);
     }
 }

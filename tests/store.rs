@@ -7,7 +7,9 @@ use std::path::Path;
 use auditor_common::body::{Body, Loss, Policy, RunStart, RunStop};
 use auditor_tests::ledger::{at, options};
 use auditor_userspace::chain::Now;
-use auditor_userspace::store::{Opened, PreviousRun, Reader, SealInput, SegmentUse, Store, StoreError, Usage};
+use auditor_userspace::store::{
+    OpenOptions, Opened, PreviousRun, Reader, SealInput, SegmentUse, Store, StoreError, Usage,
+};
 
 fn open(dir: &Path, second: u64) -> (Store, Opened) {
     Store::open(dir, &options(second)).unwrap()
@@ -123,6 +125,43 @@ fn segments_follow_each_other_and_readers_do_not_notice() {
     let (store, opened) = Store::open(dir.path(), &options).unwrap();
     // The clock is back at its beginning, and another epoch begins: CLOCK, ROTATE, SEAL.
     assert_eq!((opened.recovered, store.acknowledged()), (None, seqs.len() as u64 + 3));
+}
+
+/// Against every record, one after the other.
+#[test]
+fn records_are_found_by_their_time_wherever_the_clock_was_set() {
+    for seed in 0..6 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options(0);
+        options.limits.segment_ns = 10_000_000_000;
+        let (mut store, _) = Store::open(dir.path(), &options).unwrap();
+        let mut step = 0;
+        for second in 1..60 {
+            if seed > 0 && second % 7 == 0 {
+                step = rng.i64(-30..30) * 1_000_000_000;
+            }
+            let mut now = at(second);
+            now.wall_ns = now.wall_ns.wrapping_add_signed(step);
+            for i in 0..40 {
+                store.append(&loss(i), now).unwrap();
+            }
+            store.seal(input(), now).unwrap();
+            if second == 30 {
+                drop(store);
+                store = Store::open(dir.path(), &OpenOptions { now, ..options.clone() }).unwrap().0;
+            }
+        }
+        let mut reader = store.reader();
+        let all: Vec<u64> = reader.range(0, 10_000).unwrap().iter().map(|record| record.entry.wall_ns).collect();
+        for quarter in -200..400_i64 {
+            let moment = at(0).wall_ns.wrapping_add_signed(quarter * 250_000_000);
+            let first = all.iter().position(|wall_ns| *wall_ns >= moment).unwrap_or(all.len());
+            let end = all.iter().rposition(|wall_ns| *wall_ns < moment).map_or(0, |last| last + 1);
+            let found = (reader.first_since(moment).unwrap(), reader.end_before(moment).unwrap());
+            assert_eq!(found, (first as u64, end as u64), "seed {seed}, {quarter} quarters of a second");
+        }
+    }
 }
 
 /// Does this to a closed store, opens it again, and says what the daemon would declare missing.

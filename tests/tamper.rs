@@ -1,16 +1,15 @@
 //! Whatever is done to a ledger after it was sealed is found, named, and never made worse by looking.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use auditor_common::note::VerifierKey;
 use auditor_common::record::at::TYPE;
 use auditor_common::verify::{Finding, Question, Standing, exit};
 use auditor_tests::ledger::{Ledger, contents, options, read_if_asked, verify_here, verify_in_child, write};
-use auditor_userspace::store::schema::{CHECKPOINTS, META, META_SCHEMA, ROWS, segment_path};
+use auditor_tests::robber::{Robber, segment};
+use auditor_userspace::store::schema::{META, META_SCHEMA};
 use auditor_userspace::store::{Store, StoreError};
 use auditor_userspace::verify::Report;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 /// The program of a test that reads in a process of its own: see `verify_in_child`.
 #[test]
@@ -18,58 +17,11 @@ fn the_reading_process() {
     read_if_asked();
 }
 
-fn segment(dir: &Path) -> PathBuf {
-    segment_path(&dir.join("0001"), 0)
-}
-
-/// What somebody with the file and redb can do to it, leaving a file that redb finds nothing wrong with.
-struct Attacker {
-    db: Database,
-}
-
-impl Attacker {
-    fn on(dir: &Path) -> Self {
-        Self { db: Database::open(segment(dir)).unwrap() }
-    }
-
-    fn row(&self, seq: u64) -> Vec<u8> {
-        self.db.begin_read().unwrap().open_table(ROWS).unwrap().get(seq).unwrap().unwrap().value().to_vec()
-    }
-
-    fn size(&self) -> u64 {
-        self.db.begin_read().unwrap().open_table(ROWS).unwrap().last().unwrap().unwrap().0.value() + 1
-    }
-
-    fn checkpoints(&self) -> Vec<u64> {
-        let txn = self.db.begin_read().unwrap();
-        txn.open_table(CHECKPOINTS).unwrap().iter().unwrap().map(|entry| entry.unwrap().0.value()).collect()
-    }
-
-    fn put(&self, seq: u64, row: &[u8]) {
-        let txn = self.db.begin_write().unwrap();
-        txn.open_table(ROWS).unwrap().insert(seq, row).unwrap();
-        txn.commit().unwrap();
-    }
-
-    fn delete(&self, seq: u64) {
-        let txn = self.db.begin_write().unwrap();
-        txn.open_table(ROWS).unwrap().remove(seq).unwrap();
-        txn.commit().unwrap();
-    }
-
-    fn cut(&self, size: u64) {
-        let txn = self.db.begin_write().unwrap();
-        txn.open_table(ROWS).unwrap().retain(|seq, _| seq < size).unwrap();
-        txn.open_table(CHECKPOINTS).unwrap().retain(|at, _| at <= size).unwrap();
-        txn.commit().unwrap();
-    }
-}
-
 /// Writes a ledger, lets the attacker at it, and verifies.
-fn after(attack: impl FnOnce(&Attacker)) -> Report {
+fn after(attack: impl FnOnce(&Robber)) -> Report {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 5, 20);
-    attack(&Attacker::on(dir.path()));
+    attack(&Robber::on(dir.path()));
     verify_here(dir.path(), None)
 }
 
@@ -105,7 +57,7 @@ fn an_honest_ledger_is_proven() {
 fn a_changed_byte_anywhere_in_a_row_names_the_row() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 3, 4);
-    let attacker = Attacker::on(dir.path());
+    let attacker = Robber::on(dir.path());
     let size = attacker.size();
     // GENESIS, POLICY, a SEAL, RUN, a flow's beginning and end, the last but one, the last SEAL.
     for seq in [0, 1, 2, 3, 4, 5, size - 2, size - 1] {
@@ -171,9 +123,7 @@ fn a_repeated_row_is_found() {
 fn a_missing_checkpoint_is_named_even_if_its_neighbour_is_missing_too() {
     let report = after(|it| {
         let gone = &it.checkpoints()[2..4];
-        let txn = it.db.begin_write().unwrap();
-        txn.open_table(CHECKPOINTS).unwrap().retain(|size, _| !gone.contains(&size)).unwrap();
-        txn.commit().unwrap();
+        it.retain(|_| true, |size| !gone.contains(&size));
     });
     check_named(&report, 85, "the checkpoint of size 86 is missing");
 }
@@ -189,11 +139,7 @@ fn a_tail_cut_inside_a_batch_or_to_an_older_checkpoint_is_found() {
 
 #[test]
 fn rows_cut_from_under_their_checkpoints_are_missing() {
-    let report = after(|it| {
-        let txn = it.db.begin_write().unwrap();
-        txn.open_table(ROWS).unwrap().retain(|seq, _| seq < 150).unwrap();
-        txn.commit().unwrap();
-    });
+    let report = after(|it| it.retain(|seq| seq < 150, |_| true));
     check_named(&report, 150, "records 150 to 167 are missing");
 }
 
@@ -260,18 +206,12 @@ fn a_signature_or_a_root_of_a_checkpoint_that_was_changed_is_found() {
     for needle in ["\n147\n", "— audit.example/cluster-a/node-7/0001 ", "— audit.example/cluster-a/node-7/0001/e0 "]
     {
         let report = after(|it| {
-            let txn = it.db.begin_write().unwrap();
-            {
-                let mut table = txn.open_table(CHECKPOINTS).unwrap();
-                let size = 127;
-                let note = String::from_utf8(table.get(size).unwrap().unwrap().value().to_vec()).unwrap();
-                let needle = needle.replace("147", "127");
-                let at = note.find(&needle).unwrap() + needle.len() + 10;
-                let mut bytes = note.into_bytes();
-                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-                table.insert(size, bytes.as_slice()).unwrap();
-            }
-            txn.commit().unwrap();
+            let note = it.checkpoint(127);
+            let needle = needle.replace("147", "127");
+            let at = note.find(&needle).unwrap() + needle.len() + 10;
+            let mut bytes = note.into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            it.put_checkpoint(127, std::str::from_utf8(&bytes).unwrap());
         });
         let code = report.exit();
         assert!(code == exit::TAMPERED, "{}", report.to_text());
@@ -282,7 +222,7 @@ fn a_signature_or_a_root_of_a_checkpoint_that_was_changed_is_found() {
 fn a_store_of_a_newer_version_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 2, 2);
-    let attacker = Attacker::on(dir.path());
+    let attacker = Robber::on(dir.path());
     let txn = attacker.db.begin_write().unwrap();
     txn.open_table(META).unwrap().insert(META_SCHEMA, 99_u32.to_be_bytes().as_slice()).unwrap();
     txn.commit().unwrap();
@@ -299,7 +239,7 @@ fn looking_changes_nothing() {
     write(dir.path(), 3, 10);
     let before = contents(dir.path());
     assert_eq!(verify_in_child(dir.path()).exit(), exit::PROVEN);
-    Attacker::on(dir.path()).delete(9);
+    Robber::on(dir.path()).delete(9);
     let tampered = contents(dir.path());
     assert_eq!(verify_in_child(dir.path()).exit(), exit::TAMPERED);
     assert!(contents(dir.path()) == tampered && tampered != before);

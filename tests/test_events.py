@@ -24,6 +24,11 @@ KEY = 'cookie:Q generation:I netns:I'.split()
 ESTABLISHED = [*HEADER, *KEY, 'local:E', 'remote:E', 'protocol:H', 'family:H', 'pad:I']
 CONNECT = [*HEADER, *KEY, 'remote:E', 'protocol:H', 'family:H', 'pad:I', 'previous_sent:Q', 'previous_received:Q']
 CLOSED = [*HEADER, *KEY, 'sent:Q', 'received:Q', 'error:I', 'state_before:H', 'protocol:H']
+GUARD = [
+    *HEADER, *KEY, 'target_start_ns:Q', 'target_tgid:I', 'what:H', 'family:H', 'protocol:H', 'pad:H', 'pad:I'
+]
+HEAD_MAX = 2048
+HEAD = [*HEADER, *KEY, 'remote:E', 'protocol:H', 'length:H', 'pad:I', f'bytes:{HEAD_MAX}P']
 KINDS = {
     1: ('connect', CONNECT, 112),
     2: ('datagram', CONNECT, 112),
@@ -35,6 +40,9 @@ KINDS = {
     8: ('fork', [*HEADER, 'child_start_ns:Q', 'child_tgid:I', 'parent_ns_tid:I'], 64),
     9: ('exec', [*HEADER, 'comm:16s', 'filename:120s', 'arguments:I', 'pad:I'], 192),
     10: ('exit', [*HEADER, 'code:I', 'pad:I'], 56),
+    11: ('guard', GUARD, 88),
+    20: ('answer', HEAD, 2144),
+    21: ('hello', HEAD, 2144),
 }
 BY_NAME = {name: number for number, (name, _, _) in KINDS.items()}
 
@@ -61,6 +69,12 @@ def decode(sample):
             address, port, padding = struct.unpack_from('<16sH6s', sample, at)
             value = [address.hex(), port]
             at, bad = at + 24, any(padding)
+        elif code.endswith('P'):
+            packet = sample[at : at + HEAD_MAX]
+            if found['length'] > HEAD_MAX:
+                raise Refused('length')
+            value, bad = packet[: found['length']].hex(), any(packet[found['length'] :])
+            at += HEAD_MAX
         else:
             (value,) = struct.unpack_from('<' + code, sample, at)
             at, bad = at + struct.calcsize(code), name == 'pad' and value
@@ -81,6 +95,8 @@ def encode(kind, fields):
         if code == 'E':
             address, port = value
             parts.append(struct.pack('<16sH6x', ipaddress.IPv6Address(address).packed, port))
+        elif code.endswith('P'):
+            parts.append(value.ljust(HEAD_MAX, b'\0'))
         else:
             parts.append(struct.pack('<' + code, value.encode() if code.endswith('s') else value))
     return b''.join(parts)
@@ -135,6 +151,17 @@ SAMPLES = {
     'exec': event('exec', comm='curl', filename='/usr/bin/curl', arguments=4),
     'exec with all letters': event('exec', comm='a' * 16, filename='/' + 'b' * 119, arguments=1),
     'exit by a signal': event('exit', code=9),
+    'a raw socket': event('guard', what=1, family=10, protocol=58),
+    'a packet socket that is used': event('guard', flags=4, what=2, family=17),
+    'a debugger': event(
+        'guard', cookie=0, netns=0, what=4, target_tgid=1300, target_start_ns=86_400_000_001_000
+    ),
+    'answer of a name server': event(
+        'answer', flags=1, remote=('::ffff:127.0.0.53', 53), protocol=17, length=19, bytes=b'\0\1\x81\x80' + b'x' * 15
+    ),
+    'head of a handshake, cut': event(
+        'hello', flags=1, remote=(V6, 443), protocol=6, length=HEAD_MAX, bytes=b'\x16\3\1' + b'y' * (HEAD_MAX - 3)
+    ),
 }
 EXIT = SAMPLES['exit by a signal']
 SAMPLES |= {
@@ -142,10 +169,16 @@ SAMPLES |= {
     'a kind alone': EXIT[:1],
     'a cut exit': EXIT[:-1],
     'an exit with more': EXIT + b'\0',
-    'a kind from the future': b'\x0b' + EXIT[1:],
+    'a kind from the future': b'\xff' + EXIT[1:],
     'no kind': b'\0' + EXIT[1:],
     'a layout from the future': EXIT[:1] + b'\2' + EXIT[2:],
     'an exit with padding': EXIT[:-4] + b'\0\0\0\1',
+    'an answer with bytes behind its end': event(
+        'answer', remote=(V4, 53), protocol=17, length=1, bytes=b'\0\1'
+    ),
+    'a handshake that is longer than its place': event(
+        'hello', remote=(V4, 443), protocol=6, length=HEAD_MAX + 1, bytes=b'\x16'
+    ),
     'a connect with padding in its endpoint': bytes(
         byte ^ (at == 87) for at, byte in enumerate(SAMPLES['connect to IPv4'])
     ),

@@ -5,9 +5,11 @@
 
 mod decode;
 mod encode;
+mod guard; // what no ordinary Odoo does
 mod policy; // requests, decisions, and what is not recorded because of them
 pub mod schema; // the same as tables
 
+pub use guard::{Guard, Guarded};
 pub use policy::{AckRecord, Actor, Effect, Egress, PolicyRecord, Restated, Step, Unrecorded};
 
 use crate::endpoint::Endpoint;
@@ -29,6 +31,8 @@ pub mod class {
     pub const CALL: u32 = 4;
     /// EVENT: an audited process began, became another program, or ended.
     pub const PROCESS: u32 = 5;
+    /// EVENT: an audited process did what no ordinary Odoo does.
+    pub const GUARD: u32 = 6;
     /// RUN: the daemon began to record.
     pub const RUN_START: u32 = 1;
     /// RUN: the daemon stopped in good order.
@@ -139,6 +143,40 @@ pub struct Attribution {
     pub contradictions: Vec<u8>,
 }
 
+/// How the name of a flow's other end became known.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NameSource {
+    /// The process says so, or a name server that the process chose itself.
+    Claim = 1,
+    /// The head of a TLS handshake on this flow, seen in the kernel. The client writes it.
+    Sni = 2,
+    /// An answer to this instance's look-up, seen in the kernel. The network writes it.
+    Dns = 3,
+}
+
+impl NameSource {
+    /// The source with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Claim,
+            2 => Self::Sni,
+            3 => Self::Dns,
+            _ => return None,
+        })
+    }
+}
+
+/// A name that was observed for the other end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// First element of the array: in small letters, without a dot at its end.
+    pub name: String,
+    /// Second: how it became known.
+    pub source: NameSource,
+}
+
 /// A flow began (class 1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowOpened {
@@ -164,6 +202,8 @@ pub struct FlowOpened {
     pub netns: u32,
     /// Key 15. Which Odoo: the instance's name.
     pub instance: String,
+    /// Key 16, absent where there are none. Names that were known for the other end by then.
+    pub names: Vec<Named>,
 }
 
 /// How a flow ended.
@@ -219,6 +259,8 @@ pub struct FlowTraffic {
     pub duration_ns: u64,
     /// Key 10. From `connect()` to the established connection, nanoseconds.
     pub handshake_ns: Option<u64>,
+    /// Key 11, absent where there are none. Names that became known since it was opened.
+    pub names: Vec<Named>,
 }
 
 /// A call that the addon claims (class 4).
@@ -530,6 +572,8 @@ pub enum Body {
     Call(Call),
     /// EVENT, class 5.
     Process(ProcessRecord),
+    /// EVENT, class 6.
+    Guard(Guard),
     /// SEAL.
     Seal(Seal),
     /// LOSS.
@@ -572,7 +616,9 @@ impl Body {
     pub const fn entry_type(&self) -> EntryType {
         match self {
             Self::Genesis { .. } => EntryType::Genesis,
-            Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) => EntryType::Event,
+            Self::FlowOpened(_) | Self::FlowTraffic(_) | Self::Call(_) | Self::Process(_) | Self::Guard(_) => {
+                EntryType::Event
+            }
             Self::Seal(_) => EntryType::Seal,
             Self::Loss(_) | Self::Unrecorded(_) => EntryType::Loss,
             Self::RunStart(_) | Self::RunStop(_) | Self::Ack(_) | Self::Checked(_) | Self::Egress(_) => EntryType::Run,
@@ -603,6 +649,7 @@ impl Body {
             Self::FlowTraffic(FlowTraffic { end: None, .. }) => class::FLOW_INTERIM,
             Self::Call(_) => class::CALL,
             Self::Process(_) => class::PROCESS,
+            Self::Guard(_) => class::GUARD,
             Self::RunStart(_) => class::RUN_START,
             Self::RunStop(_) => class::RUN_STOP,
             Self::Ack(_) => class::RUN_ACK,
@@ -624,6 +671,7 @@ impl Body {
             Self::FlowOpened(flow) => &flow.instance,
             Self::Call(call) => &call.instance,
             Self::Process(process) => &process.instance,
+            Self::Guard(guard) => &guard.instance,
             Self::Unrecorded(it) => &it.instance,
             Self::Decision(it) => &it.instance,
             Self::Acknowledged(it) => &it.instance,

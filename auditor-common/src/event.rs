@@ -32,6 +32,24 @@ pub mod kind {
     pub const EXEC: u8 = 9;
     /// [`Exit`](super::Exit): the last thread of an audited process ended.
     pub const EXIT: u8 = 10;
+    /// [`Guard`](super::Guard): an audited process did what no ordinary Odoo does.
+    pub const GUARD: u8 = 11;
+    /// [`PacketHead`](super::PacketHead): an audited process received a packet from a name server's port.
+    pub const ANSWER: u8 = 20;
+    /// [`PacketHead`](super::PacketHead): an audited process sent what begins like a TLS ClientHello.
+    pub const HELLO: u8 = 21;
+}
+
+/// Values of [`Guard::what`].
+pub mod guarded {
+    /// It has a raw socket of an Internet family.
+    pub const RAW_SOCKET: u16 = 1;
+    /// It has a packet socket.
+    pub const PACKET_SOCKET: u16 = 2;
+    /// It takes a descriptor out of another process (`pidfd_getfd`).
+    pub const STOLEN_DESCRIPTOR: u16 = 3;
+    /// It gets hold of another process as a debugger does: `ptrace`, `process_vm_readv`, `/proc/PID/mem`.
+    pub const PTRACE: u16 = 4;
 }
 
 /// Bits of [`Header::flags`].
@@ -190,6 +208,51 @@ pub struct Exit {
     pub _pad: u32,
 }
 
+/// [`kind::GUARD`]. About a socket, or about another process: the fields of the other case are zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Who and when.
+    pub header: Header,
+    /// Which socket.
+    pub key: SocketKey,
+    /// When the other process started, CLOCK_BOOTTIME nanoseconds.
+    pub target_start_ns: u64,
+    /// The other process, in the host's numbering.
+    pub target_tgid: u32,
+    /// One of [`guarded`].
+    pub what: u16,
+    /// The socket's family: `AF_INET` 2, `AF_INET6` 10, `AF_PACKET` 17.
+    pub family: u16,
+    /// IP protocol number of a raw socket; zero for a packet socket, which has none.
+    pub protocol: u16,
+    /// Always zero.
+    pub _pad: [u8; 6],
+}
+
+/// So much of a packet is copied, bytes: a ClientHello with a post-quantum key share, or a large answer.
+pub const HEAD_MAX: usize = 2048;
+
+/// [`kind::ANSWER`] and [`kind::HELLO`]: how a packet's content begins, not understood by the kernel half.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketHead {
+    /// When; the process is the socket's owner.
+    pub header: Header,
+    /// Which flow.
+    pub key: SocketKey,
+    /// The other end: of an answer, where the packet says that it comes from.
+    pub remote: Endpoint,
+    /// IP protocol number. With TCP, an answer begins with its length.
+    pub protocol: u16,
+    /// How many of [`PacketHead::bytes`] there are. More of the packet, if these are all.
+    pub length: u16,
+    /// Always zero.
+    pub _pad: u32,
+    /// The content, zero behind its end.
+    pub bytes: [u8; HEAD_MAX],
+}
+
 const _: () = {
     assert!(size_of::<Header>() == 48, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<SocketKey>() == 16, "layout is an agreement: see FORMAT.md");
@@ -199,4 +262,6 @@ const _: () = {
     assert!(size_of::<Fork>() == 64, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Exec>() == 192, "layout is an agreement: see FORMAT.md");
     assert!(size_of::<Exit>() == 56, "layout is an agreement: see FORMAT.md");
+    assert!(size_of::<Guard>() == 88, "layout is an agreement: see FORMAT.md");
+    assert!(size_of::<PacketHead>() == 2144, "layout is an agreement: see FORMAT.md");
 };

@@ -33,6 +33,8 @@ pub struct Offsets {
     pub sock_flags: u32,
     /// `sock.sk_protocol`, `u16` (since Linux 5.6).
     pub sock_protocol: u32,
+    /// `sock.sk_type`, `u16`: 3 is `SOCK_RAW`.
+    pub sock_type: u32,
     /// `sock.sk_err`, `int`.
     pub sock_error: u32,
     /// `sock.sk_socket`, a pointer; null for a socket that no process holds.
@@ -79,6 +81,11 @@ pub struct Offsets {
     pub upid_number: u32,
     /// Size of `struct upid`.
     pub upid_size: u32,
+    /// `socket.sk`, a pointer.
+    pub socket_sock: u32,
+    /// Where a `struct pt_regs` keeps the number of the system call, `u32`: `orig_ax`, or `syscallno`. [`u32::MAX`] where
+    /// neither is there.
+    pub registers_call: u32,
 }
 
 /// What the loader decides before the programs are loaded.
@@ -153,6 +160,8 @@ pub mod socket {
     pub const RELEASED: u64 = 16;
     /// Its flow has ended, and user space was told.
     pub const ENDED: u64 = 32;
+    /// User space was told how its TLS handshake begins; once for each flow.
+    pub const HELLO: u64 = 64;
 }
 
 /// What is known of a socket: value of `SOCKETS`, whose key is the socket cookie.
@@ -207,6 +216,16 @@ pub struct Listener {
     pub sockets: u64,
 }
 
+/// Who got hold of whom, as a debugger does: key of `HOLDS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hold {
+    /// Who, in the host's numbering.
+    pub tgid: u32,
+    /// Whom.
+    pub target: u32,
+}
+
 /// How many reasons [`Counters::dropped`] has a place for; the index is the number of the [`Gap`](crate::gap::Gap).
 pub const REASONS: usize = 4;
 
@@ -226,12 +245,13 @@ pub struct Counters {
 }
 
 const _: () = {
-    assert!(size_of::<Offsets>() == 35 * 4, "only u32 fields");
+    assert!(size_of::<Offsets>() == 38 * 4, "only u32 fields");
     assert!(size_of::<Settings>() == 24, "no hidden padding");
     assert!(size_of::<Audited>() == 16, "no hidden padding");
     assert!(size_of::<Owner>() == 24, "no hidden padding");
     assert!(size_of::<Socket>() == 104, "no hidden padding");
     assert!(size_of::<Port>() == 8, "no hidden padding");
     assert!(size_of::<Listener>() == 32, "no hidden padding");
+    assert!(size_of::<Hold>() == 8, "no hidden padding");
     assert!(size_of::<Counters>() == 40, "no hidden padding");
 };

@@ -6,12 +6,19 @@ use std::collections::BTreeMap;
 use crate::body::StreamEnd;
 use crate::merkle::{CompactRange, Hash, leaf, sha256};
 use crate::proof::{Tree, inclusion};
-use crate::record::{Entry, NO_RECORD};
+use crate::record::{Entry, EntryType, NO_RECORD};
 
-/// Tag of the stream of everything that is no EVENT: what the ledger says about itself. Its key is zero and its name is
-/// empty, so that everybody can tell, and an excerpt can leave none of it out.
+/// Tag of the ledger's own stream: what it says about itself. Its key is zero and its name is empty, so that everybody can
+/// tell, and an excerpt can leave none of it out.
 pub const CONTROL: [u8; 16] =
     [0x94, 0x92, 0x4f, 0x46, 0xb3, 0x27, 0xcd, 0x51, 0xa0, 0x3f, 0x69, 0x38, 0xbc, 0xb5, 0x87, 0xf2];
+
+/// Can a record of this type and class be in an instance's stream? Traffic is; what was decided about an instance, or not
+/// recorded of it, may be, or is in the ledger's own stream if it is about no one instance. Everything else is always in that.
+#[must_use]
+pub fn may_be_an_instances(kind: EntryType, class: u32) -> bool {
+    matches!((kind, class), (EntryType::Event, _) | (EntryType::Loss, 1) | (EntryType::Policy, 1..=3))
+}
 
 /// Tag of a stream: `SHA-256("nal/v1/stream\0" ‖ key ‖ instance)[0..16]`. The key is random, one for each stream, and
 /// disclosed only in the stream's own exports: nobody else can tell which instance a tag stands for.

@@ -5,7 +5,9 @@ use std::mem::{offset_of, size_of};
 
 use auditor_common::body::schema::{ATTRIBUTION, BODIES, Field, HOOK, Kind, PROCESS};
 use auditor_common::endpoint::Endpoint;
-use auditor_common::event::{self, Closed, Connect, Established, Exec, Exit, Fork, Header, SocketKey};
+use auditor_common::event::{
+    self, Closed, Connect, Established, Exec, Exit, Fork, Guard, Header, PacketHead, SocketKey,
+};
 use auditor_common::gap::Gap;
 use auditor_common::hint::{self, channel, header};
 use auditor_common::record::{self, EntryType, at};
@@ -80,6 +82,8 @@ fn events_lie_where_the_format_says() {
     structure!("Fork (64 bytes)", Fork, header, child_start_ns, child_tgid, parent_ns_tid);
     structure!("Exec (192 bytes)", Exec, header, comm, filename, arguments, _pad);
     structure!("Exit (56 bytes)", Exit, header, code, _pad);
+    structure!("Guard (88 bytes)", Guard, header, key, target_start_ns, target_tgid, what, family, protocol, _pad);
+    structure!("PacketHead (2144 bytes)", PacketHead, header, key, remote, protocol, length, _pad, bytes);
 }
 
 #[test]
@@ -97,6 +101,9 @@ fn events_have_the_numbers_of_the_format() {
         (kind::FORK, "FORK", "Fork"),
         (kind::EXEC, "EXEC", "Exec"),
         (kind::EXIT, "EXIT", "Exit"),
+        (kind::GUARD, "GUARD", "Guard"),
+        (kind::ANSWER, "ANSWER", "PacketHead"),
+        (kind::HELLO, "HELLO", "PacketHead"),
     ] {
         let heading = TEXT.lines().find(|line| line.starts_with(&format!("### {structure} ("))).unwrap();
         assert!(heading.contains(&format!("{number} {name}")), "{heading}: {number} {name}");
@@ -200,6 +207,7 @@ fn words(kind: Kind) -> String {
             format!("array [{}]", kinds.iter().map(|kind| words(*kind)).collect::<Vec<_>>().join(", "))
         }
         Kind::Maybe(kind) => format!("{} or null", words(*kind)),
+        Kind::Several(kind) => format!("array of {}; or absent", words(*kind)),
     }
 }
 

@@ -270,7 +270,29 @@ fn flow_opened() -> FlowOpened {
         opened_before: false,
         netns: 4_026_531_840,
         instance: "systemd odoo.service".to_owned(),
+        names: Vec::new(),
     }
+}
+
+fn guard(what: Guarded) -> Guard {
+    Guard {
+        sample: sample(),
+        what,
+        family: Some(10),
+        protocol: Some(58),
+        cookie: Some(0x1_0000_0001),
+        netns: Some(4_026_531_840),
+        opened_before: what == Guarded::RawSocket,
+        target: None,
+        process: process(),
+        attribution: attribution(),
+        instance: "odoo".to_owned(),
+    }
+}
+
+fn names() -> Vec<Named> {
+    let named = |name: &str, source| Named { name: name.to_owned(), source };
+    vec![named("www.example.com", NameSource::Dns), named("www.example.com", NameSource::Sni)]
 }
 
 fn traffic(end: Option<FlowEnd>) -> FlowTraffic {
@@ -283,6 +305,7 @@ fn traffic(end: Option<FlowEnd>) -> FlowTraffic {
         received: None,
         duration_ns: 5_000_000_000,
         handshake_ns: Some(250_000),
+        names: Vec::new(),
     }
 }
 
@@ -373,6 +396,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ),
         ("flow ended", Body::FlowTraffic(traffic(Some(FlowEnd::Error)))),
         ("flow interim", Body::FlowTraffic(traffic(None))),
+        ("flow opened to a name", Body::FlowOpened(FlowOpened { names: names(), ..flow_opened() })),
+        ("flow that has got a name", Body::FlowTraffic(FlowTraffic { names: names(), ..traffic(None) })),
         ("call", Body::Call(call.clone())),
         ("call on no known flow", Body::Call(Call { flow: None, method: None, ..call })),
         (
@@ -384,6 +409,18 @@ fn bodies() -> Vec<(&'static str, Body)> {
                 code: Some(256),
                 attribution: attribution(),
                 instance: "odoo".to_owned(),
+            }),
+        ),
+        ("guard, a raw socket", Body::Guard(guard(Guarded::RawSocket))),
+        (
+            "guard, another process",
+            Body::Guard(Guard {
+                family: None,
+                protocol: None,
+                cookie: None,
+                netns: None,
+                target: Some(Process { executable: None, arguments: None, ..process() }),
+                ..guard(Guarded::Ptrace)
             }),
         ),
         ("seal", Body::Seal(seal.clone())),
@@ -671,7 +708,22 @@ fn refused() -> Vec<(String, Vec<u8>, Value)> {
     let ended = Body::FlowTraffic(traffic(Some(FlowEnd::Closed))).encode();
     let interim = Body::FlowTraffic(traffic(None)).encode();
     lines.push(("interim body that says how it ended".to_owned(), ended, json!({"as": "body", "type": 2, "class": 3})));
-    lines.push(("ended body that does not say how".to_owned(), interim, json!({"as": "body", "type": 2, "class": 2})));
+    lines.push((
+        "ended body that does not say how".to_owned(),
+        interim.clone(),
+        json!({"as": "body", "type": 2, "class": 2}),
+    ));
+    let mut nameless = interim;
+    nameless[0] += 1;
+    nameless.extend([11, 0x80]);
+    lines.push(("body with a list of no names".to_owned(), nameless, json!({"as": "body", "type": 2, "class": 3})));
+    let mut named = Body::FlowTraffic(FlowTraffic { names: names(), ..traffic(None) }).encode();
+    *named.last_mut().unwrap() = 4;
+    lines.push((
+        "body with a name of an unknown source".to_owned(),
+        named,
+        json!({"as": "body", "type": 2, "class": 3}),
+    ));
     lines.push(("body of an unknown class".to_owned(), good, json!({"as": "body", "type": 2, "class": 6})));
     lines
 }

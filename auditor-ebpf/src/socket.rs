@@ -3,11 +3,12 @@
 use crate::{
     atomic, audited, connect,
     emit::{self, Head, Wake},
+    guard,
     kernel::{self, tcp},
 };
 use auditor_common::{
     endpoint::Endpoint,
-    event::{Closed, SocketKey, flag, kind},
+    event::{Closed, SocketKey, flag, guarded, kind},
     gap::Gap,
     maps::{Owner, Socket, socket},
 };
@@ -144,23 +145,25 @@ impl Known {
 pub fn created(ctx: &SockContext) {
     let Some(current) = audited::current() else { return };
     // SAFETY: loads of context fields, and a helper that takes the context.
-    let (cookie, family, protocol) = unsafe {
+    let (cookie, family, protocol, kind) = unsafe {
         let sock = ctx.sock;
         (
             bpf_get_socket_cookie(sock.cast()),
             (&raw const (*sock).family).read_volatile(),
             (&raw const (*sock).protocol).read_volatile(),
+            (&raw const (*sock).type_).read_volatile(),
         )
     };
-    let socket = Socket {
-        owner: current.owner,
-        netns: kernel::sock_netns(ctx),
-        protocol: protocol as u16,
-        family: family as u16,
-        ..empty()
-    };
+    let netns = kernel::sock_netns(ctx);
+    let socket = Socket { owner: current.owner, netns, protocol: protocol as u16, family: family as u16, ..empty() };
     // A full table is not counted here: nothing has happened yet that could be missed.
     let _ = SOCKETS.insert(cookie, socket, 0);
+    if kind == u32::from(kernel::SOCK_RAW) {
+        let key = SocketKey { cookie, generation: 0, netns };
+        let about =
+            guard::About { what: guarded::RAW_SOCKET, key, family: family as u16, protocol: protocol as u16, flags: 0 };
+        guard::socket(&current, &about);
+    }
 }
 
 /// A socket of which nothing is known.

@@ -3,7 +3,8 @@
 use crate::{
     accept, audited,
     emit::{self, Head, Wake},
-    kernel::{self, AF_INET, AF_INET6, Sock, tcp},
+    guard,
+    kernel::{self, AF_INET, AF_INET6, AF_PACKET, Sock, tcp},
     socket::{self as table, Known, field},
 };
 use auditor_common::{
@@ -41,7 +42,13 @@ pub fn received(sock: Sock, length: i32, flags: i32) {
 #[inline(always)]
 fn moved(sock: Sock, length: i32, way: Way) {
     let family = sock.family();
-    if length < 0 || (family != AF_INET && family != AF_INET6) {
+    if length < 0 {
+        return;
+    }
+    if family != AF_INET && family != AF_INET6 {
+        if family == AF_PACKET {
+            guard::packets(sock);
+        }
         return;
     }
     let cookie = sock.cookie();
@@ -75,7 +82,9 @@ fn moved(sock: Sock, length: i32, way: Way) {
     if table::insert(cookie, &socket) {
         let flags = current.flags | flag::OPENED_BEFORE | if inbound { flag::INBOUND } else { 0 };
         let head = Head { kind: kind::FIRST_USE, flags, boot_ns: now, owner: &current.owner };
-        accept::tell(&head, sock, &SocketKey { cookie, generation: 0, netns }, true);
+        let key = SocketKey { cookie, generation: 0, netns };
+        accept::tell(&head, sock, &key, true);
+        guard::is_used(&current, sock, &key);
     }
 }
 

@@ -26,10 +26,11 @@ use lineage::{Identity, Member};
 use crate::flow::Opened;
 
 /// Modules that carry other modules' calls: they are shown only if nobody else is in the chain.
-const PLUMBING: [&str; 8] = ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup"];
+const PLUMBING: [&str; 9] =
+    ["base", "mail", "web", "iap", "bus", "http_routing", "rpc", "base_setup", "endpoint_route_handler"];
 
 /// Before the name of an addon whose native code may be the caller.
-const SUSPECT: &str = "native:";
+pub const SUSPECT: &str = "native:";
 
 /// Words for [`Attribution::reason`].
 pub mod reason {
@@ -51,6 +52,8 @@ pub mod reason {
     pub const GENERATED: &str = "generated";
     /// Native code, which leaves no frame, may have been the caller: the chain ends with who comes into question.
     pub const AMBIGUOUS: &str = "ambiguous";
+    /// No claim, but it goes to a name server of the process's own `resolv.conf`: a look-up.
+    pub const RESOLVER: &str = "resolver";
     /// A claim without a socket that the kernel saw.
     pub const UNBOUND: &str = "unbound";
 }
@@ -122,14 +125,32 @@ pub fn flow(claims: &impl Claims, flow: &Opened, member: Option<&Member>) -> Att
         }
         return attribution;
     }
+    unclaimed(claims, member, flow.opened_before)
+}
+
+/// Whose something is that its process does not claim.
+fn unclaimed(claims: &impl Claims, member: &Member, opened_before: bool) -> Attribution {
     // A process that speaks for itself is not spoken for by its ancestors.
     if claims.has_ring(member.identity) {
-        return unattributed(if flow.opened_before { reason::OPENED_BEFORE } else { reason::NO_CLAIM });
+        return unattributed(if opened_before { reason::OPENED_BEFORE } else { reason::NO_CLAIM });
     }
     match &member.spawn {
         Some(spawn) => spawn.clone(),
-        None if flow.opened_before => unattributed(reason::OPENED_BEFORE),
+        None if opened_before => unattributed(reason::OPENED_BEFORE),
         None => unattributed(reason::NO_RING),
+    }
+}
+
+/// Says whose a socket is that no ordinary Odoo has, by what is claimed of it until now, or whose hold on another process
+/// (`cookie` is `None`): that nobody claims.
+#[must_use]
+pub fn guarded(claims: &impl Claims, cookie: Option<u64>, opened_before: bool, member: Option<&Member>) -> Attribution {
+    let Some(member) = member else {
+        return unattributed(reason::NO_RING);
+    };
+    match cookie.and_then(|cookie| claims.for_socket(member.identity, cookie, u64::MAX)) {
+        Some(claimed) => matched(&claimed, reason::COOKIE),
+        None => unclaimed(claims, member, opened_before),
     }
 }
 
@@ -165,6 +186,12 @@ pub fn labelled(claimed: &Claimed, label: Label, reason: &str) -> Attribution {
         reason: reason.to_owned(),
         contradictions: if claimed.marks.foreign { vec![contradiction::FRAMES] } else { Vec::new() },
     }
+}
+
+/// Nobody says, but the host knows what explains it.
+#[must_use]
+pub fn inferred(reason: &str) -> Attribution {
+    Attribution { label: Label::Inferred, ..unattributed(reason) }
 }
 
 /// Nobody says, and why.
@@ -236,6 +263,7 @@ mod tests {
             inbound: false,
             opened_before: false,
             owner_known: true,
+            greeted: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use auditor_common::body::Guarded;
 use auditor_common::note::hex;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -324,6 +325,9 @@ pub struct EventsArgs {
     /// Which
     #[command(flatten)]
     pub which: WhichArgs,
+    /// Only what no ordinary Odoo does, of this kind
+    #[arg(long, value_name = "WHAT", value_parser = Guarded::ALL.map(Guarded::word))]
+    pub guard: Option<String>,
     /// Also what is not traffic: processes, runs, seals, losses (JSON shows everything)
     #[arg(short, long)]
     pub all: bool,

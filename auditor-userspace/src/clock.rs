@@ -26,6 +26,12 @@ impl Now {
         mono_ns.saturating_add(self.boot_ns.saturating_sub(self.mono_ns))
     }
 
+    /// The monotonic clock's value for a moment on the boot clock: the other way round.
+    #[must_use]
+    pub const fn mono_from_boot(&self, boot_ns: u64) -> u64 {
+        boot_ns.saturating_sub(self.boot_ns.saturating_sub(self.mono_ns))
+    }
+
     /// The wall clock's value for a moment on the boot clock.
     #[must_use]
     pub const fn wall_from_boot(&self, boot_ns: u64) -> u64 {

@@ -2,11 +2,13 @@
 
 use auditor_common::{
     endpoint::Endpoint,
-    event::{Closed, Connect, Established, Exec, Exit, Fork, Header, LAYOUT, SocketKey, kind},
+    event::{
+        Closed, Connect, Established, Exec, Exit, Fork, Guard, HEAD_MAX, Header, LAYOUT, PacketHead, SocketKey, kind,
+    },
 };
 
 /// What the kernel noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A `connect()`, before it is tried.
     Connect(Connect),
@@ -28,6 +30,12 @@ pub enum Event {
     Exec(Exec),
     /// A process ended.
     Exit(Exit),
+    /// A process did what no ordinary Odoo does.
+    Guard(Guard),
+    /// How an answer to a name look-up begins.
+    Answer(Box<PacketHead>),
+    /// How a TLS handshake begins.
+    Hello(Box<PacketHead>),
 }
 
 impl Event {
@@ -40,12 +48,14 @@ impl Event {
             Self::Fork(event) => &mut event.header,
             Self::Exec(event) => &mut event.header,
             Self::Exit(event) => &mut event.header,
+            Self::Guard(event) => &mut event.header,
+            Self::Answer(event) | Self::Hello(event) => &mut event.header,
         };
         header.kseq = 0;
     }
 
     /// Who and when.
-    pub const fn header(&self) -> &Header {
+    pub fn header(&self) -> &Header {
         match self {
             Self::Connect(event) | Self::Datagram(event) => &event.header,
             Self::Established(event) | Self::FirstUse(event) | Self::Listen(event) => &event.header,
@@ -53,6 +63,8 @@ impl Event {
             Self::Fork(event) => &event.header,
             Self::Exec(event) => &event.header,
             Self::Exit(event) => &event.header,
+            Self::Guard(event) => &event.header,
+            Self::Answer(event) | Self::Hello(event) => &event.header,
         }
     }
 }
@@ -85,6 +97,9 @@ pub enum DecodeError {
     /// Bytes that are always zero are not.
     #[error("a sample of kind {0} has bytes set that are always zero")]
     Padding(u8),
+    /// It says that it has more bytes of a packet than there is room for.
+    #[error("a sample of kind {0} has a length that it cannot have")]
+    Length(u8),
 }
 
 /// Bytes, taken off the front.
@@ -133,13 +148,20 @@ pub fn decode(sample: &[u8]) -> Result<Event, DecodeError> {
         kind::FORK => fork(&mut fields).map(|event| (Event::Fork(event), 0)),
         kind::EXEC => exec(&mut fields).map(|(event, pad)| (Event::Exec(event), pad)),
         kind::EXIT => exit(&mut fields).map(|(event, pad)| (Event::Exit(event), pad)),
+        kind::GUARD => guard(&mut fields).map(|(event, pad)| (Event::Guard(event), pad)),
+        kind::ANSWER => packet(&mut fields).map(|(event, pad)| (Event::Answer(event), pad)),
+        kind::HELLO => packet(&mut fields).map(|(event, pad)| (Event::Hello(event), pad)),
         unknown => return Err(DecodeError::UnknownKind(unknown)),
     }
     .ok_or(DecodeError::Short { kind, length: sample.len() })?;
     if !fields.0.is_empty() {
         return Err(DecodeError::Long { kind, extra: fields.0.len() });
     }
-    if padding != 0 { Err(DecodeError::Padding(kind)) } else { Ok(event) }
+    match &event {
+        _ if padding != 0 => Err(DecodeError::Padding(kind)),
+        Event::Answer(it) | Event::Hello(it) if usize::from(it.length) > HEAD_MAX => Err(DecodeError::Length(kind)),
+        _ => Ok(event),
+    }
 }
 
 fn header(fields: &mut Fields) -> Option<Header> {
@@ -164,8 +186,12 @@ fn key(fields: &mut Fields) -> Option<SocketKey> {
 /// An endpoint, and its padding as a number.
 fn endpoint(fields: &mut Fields) -> Option<(Endpoint, u64)> {
     let endpoint = Endpoint::v6(fields.take()?, fields.u16()?);
-    let padding: [u8; 6] = fields.take()?;
-    Some((endpoint, padding.iter().map(|&byte| u64::from(byte)).sum()))
+    Some((endpoint, six(fields)?))
+}
+
+/// Six bytes of padding as a number.
+fn six(fields: &mut Fields) -> Option<u64> {
+    Some(fields.take::<6>()?.iter().map(|&byte| u64::from(byte)).sum())
 }
 
 fn connect(fields: &mut Fields) -> Option<(Connect, u64)> {
@@ -217,9 +243,34 @@ fn exec(fields: &mut Fields) -> Option<(Exec, u64)> {
     Some((event, u64::from(fields.u32()?)))
 }
 
+/// What is behind the content's end is padding.
+fn packet(fields: &mut Fields) -> Option<(Box<PacketHead>, u64)> {
+    let (header, key) = (header(fields)?, key(fields)?);
+    let (remote, padding) = endpoint(fields)?;
+    let (protocol, length) = (fields.u16()?, fields.u16()?);
+    let padding = padding + u64::from(fields.u32()?);
+    let bytes: [u8; HEAD_MAX] = fields.take()?;
+    let behind = bytes.iter().skip(length.into()).map(|&byte| u64::from(byte)).sum::<u64>();
+    Some((Box::new(PacketHead { header, key, remote, protocol, length, _pad: 0, bytes }), padding + behind))
+}
+
 fn exit(fields: &mut Fields) -> Option<(Exit, u64)> {
     let event = Exit { header: header(fields)?, code: fields.u32()?, _pad: 0 };
     Some((event, u64::from(fields.u32()?)))
+}
+
+fn guard(fields: &mut Fields) -> Option<(Guard, u64)> {
+    let event = Guard {
+        header: header(fields)?,
+        key: key(fields)?,
+        target_start_ns: fields.u64()?,
+        target_tgid: fields.u32()?,
+        what: fields.u16()?,
+        family: fields.u16()?,
+        protocol: fields.u16()?,
+        _pad: [0; 6],
+    };
+    Some((event, six(fields)?))
 }
 
 #[cfg(test)]
@@ -281,6 +332,7 @@ mod tests {
             DecodeError::UnknownKind(_) => "kind",
             DecodeError::UnknownLayout(_) => "layout",
             DecodeError::Padding(_) => "padding",
+            DecodeError::Length(_) => "length",
         }
     }
 
@@ -311,6 +363,18 @@ mod tests {
                 vec![json!({"comm": text(&it.comm), "filename": text(&it.filename), "arguments": it.arguments})]
             }
             Event::Exit(it) => vec![json!({"code": it.code})],
+            Event::Guard(it) => vec![
+                key(&it.key),
+                json!({"target_start_ns": it.target_start_ns, "target_tgid": it.target_tgid}),
+                json!({"what": it.what, "family": it.family, "protocol": it.protocol}),
+            ],
+            Event::Answer(it) | Event::Hello(it) => {
+                let content = auditor_common::note::hex(&it.bytes[..it.length.into()]);
+                vec![
+                    key(&it.key),
+                    json!({"remote": end(&it.remote), "protocol": it.protocol, "length": it.length, "bytes": content}),
+                ]
+            }
         };
         let all = std::iter::once(header(event.header())).chain(more);
         let merged = all.flat_map(|part| part.as_object().cloned().unwrap_or_default());

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+pub use auditor_common::body::NameSource;
+use auditor_common::body::Named;
 use auditor_common::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -60,18 +62,6 @@ impl Class {
     }
 }
 
-/// How a name became known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NameSource {
-    /// The process says so.
-    Claim,
-    /// The head of a TLS handshake on this flow, seen in the kernel. The client writes it.
-    Sni,
-    /// An answer to this instance's look-up, seen in the kernel. The network writes it.
-    Dns,
-}
-
 /// A name that was observed for the other end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
@@ -79,6 +69,37 @@ pub struct Name {
     pub text: Arc<str>,
     /// How it became known.
     pub source: NameSource,
+}
+
+impl From<&Named> for Name {
+    fn from(named: &Named) -> Self {
+        Self { text: Arc::from(named.name.as_str()), source: named.source }
+    }
+}
+
+/// The name that is shown. A look-up's answer comes before what the client wrote, one that both give before others, and a
+/// claim comes last.
+#[must_use]
+pub fn best(names: &[Name]) -> Option<&Name> {
+    let greeted = |name: &Name| names.iter().any(|it| it.source == NameSource::Sni && it.text == name.text);
+    // Of equals the first: the newest answer.
+    names.iter().rev().max_by_key(|name| (name.source, greeted(name)))
+}
+
+/// How a name became known, as programs write it.
+#[must_use]
+pub const fn source(source: NameSource) -> &'static str {
+    match source {
+        NameSource::Claim => "claim",
+        NameSource::Sni => "sni",
+        NameSource::Dns => "dns",
+    }
+}
+
+/// Whether a flow is encrypted, as far as its names tell: a handshake was seen on it.
+#[must_use]
+pub fn encrypted(names: &[Name]) -> Option<bool> {
+    names.iter().any(|name| name.source == NameSource::Sni).then_some(true)
 }
 
 /// What was seen of a flow, as far as its destination matters.
@@ -197,14 +218,22 @@ pub struct Knowledge {
     pub catalogue: Catalogue,
     /// What is known of each instance, and its own catalogue where it has asked for one.
     pub instances: BTreeMap<String, (Facts, Option<Catalogue>)>,
+    /// Whether names are seen in the kernel here: what is known of an instance of which nothing else is.
+    pub sees_names: bool,
 }
 
 impl Knowledge {
-    /// What is known of an instance; nothing, if nobody said anything.
+    /// What is known of an instance; next to nothing, if nobody said anything.
     #[must_use]
     pub fn facts(&self, instance: &str) -> &Facts {
-        static NONE: Facts = Facts::none();
-        self.instances.get(instance).map_or(&NONE, |(facts, _)| facts)
+        static NONE: [Facts; 2] = [Facts::none(), Facts::where_names_are_seen(true)];
+        self.instances.get(instance).map_or(&NONE[usize::from(self.sees_names)], |(facts, _)| facts)
+    }
+
+    /// What is known of an instance, to be changed.
+    pub fn of(&mut self, instance: &str) -> &mut (Facts, Option<Catalogue>) {
+        let nothing = || (Facts::where_names_are_seen(self.sees_names), None);
+        self.instances.entry(instance.to_owned()).or_insert_with(nothing)
     }
 
     /// The catalogue that holds for an instance.

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// The heading over [`row`]s.
 pub const HEADING: &str = "TIME             MODULE            LABEL          PROCESS            ENDPOINT                          SENT    RECEIVED  WHAT";
 
-/// One record as a line; `None` if it is not traffic and `all` is off.
+/// One record as a line; `None` if it is neither traffic nor guarded, and `all` is off.
 #[must_use]
 pub fn row(record: &Value, all: bool) -> Option<String> {
     let class = record["class"].as_str().unwrap_or("?");
@@ -19,6 +19,7 @@ pub fn row(record: &Value, all: bool) -> Option<String> {
             &ended_as(record),
         )),
         "call" => Some(call(record)),
+        "guard" => Some(guard(record)),
         _ if all => Some(other(record, class)),
         _ => None,
     }
@@ -43,6 +44,26 @@ fn flow(record: &Value, opened: &Value, sent: &str, received: &str, what: &str) 
 /// A call is its own claim, over a flow that may be another module's.
 fn call(record: &Value) -> String {
     line(record, record, &endpoint(&record["opened"]), "-", "-", &call_as(record))
+}
+
+/// What no ordinary Odoo does.
+fn guard(record: &Value) -> String {
+    let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
+    let what = format!("GUARDED {}{site}{}", guarded(record), contradiction(record));
+    line(record, record, "-", "-", "-", &what)
+}
+
+/// What a record is about that tells of what no ordinary Odoo does.
+#[must_use]
+pub fn guarded(record: &Value) -> String {
+    let target = process(&record["target"]);
+    match text(&record["what"]).unwrap_or("?") {
+        "raw_socket" => format!("a raw socket for {}", text(&record["protocol"]).unwrap_or("?")),
+        "packet_socket" => "a packet socket".to_owned(),
+        "stolen_descriptor" => format!("a descriptor taken out of {target}"),
+        "ptrace" => format!("a hold on {target}, as a debugger has it"),
+        other => other.to_owned(),
+    }
 }
 
 fn line(record: &Value, whose: &Value, endpoint: &str, sent: &str, received: &str, what: &str) -> String {
@@ -76,7 +97,7 @@ fn opened_as(record: &Value) -> String {
     let direction = if record["direction"] == "in" { "accepted" } else { "opened" };
     let before = if record["opened_before"] == true { ", before the auditor" } else { "" };
     let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
-    format!("{direction}{before}{site}{}", contradiction(record))
+    format!("{direction}{before}{}{site}{}", named(record), contradiction(record))
 }
 
 fn ended_as(record: &Value) -> String {
@@ -88,13 +109,20 @@ fn ended_as(record: &Value) -> String {
         )
     });
     let end = text(&record["end"]).unwrap_or("goes on").replace('_', " ");
-    format!("{end}{}{took}", error.unwrap_or_default())
+    format!("{end}{}{}{took}", named(record), error.unwrap_or_default())
 }
 
 fn call_as(record: &Value) -> String {
     let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
     let method = text(&record["method"]).map(|method| format!(" {method}")).unwrap_or_default();
     format!("{}{method}{site}", text(&record["channel"]).unwrap_or("?"))
+}
+
+/// What the other end is called, and how that is known.
+fn named(record: &Value) -> String {
+    let destination = &record["destination"];
+    let (name, source) = (text(&destination["name"]), text(&destination["named_by"]));
+    name.zip(source).map(|(name, source)| format!(" {name} ({source})")).unwrap_or_default()
 }
 
 fn contradiction(record: &Value) -> &'static str {
@@ -143,7 +171,7 @@ fn text(value: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::{row, span};
 
@@ -156,12 +184,13 @@ mod tests {
         let record = json!({
             "class": "flow_ended", "time": "2026-11-24T08:00:01.250000Z", "sent": 120, "received": 3000,
             "end": "closed", "duration_ns": 2_500_000, "error": null, "opened": opened,
+            "destination": {"name": "erp.example.com", "named_by": "dns"},
         });
         let line = row(&record, false).expect("it is traffic");
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         assert_eq!(
             words.join(" "),
-            "08:00:01.250000 vendor_demo matched odoo/17 -> tcp 192.0.2.7:443 120 3000 closed after 2.5 ms"
+            "08:00:01.250000 vendor_demo matched odoo/17 -> tcp 192.0.2.7:443 120 3000 closed erp.example.com (dns) after 2.5 ms"
         );
     }
 
@@ -175,6 +204,24 @@ mod tests {
     fn what_is_no_traffic_is_shown_only_on_request() {
         let seal = json!({"class": "seal", "captured": 3, "lost": {}});
         assert!(row(&seal, false).is_none() && row(&seal, true).is_some());
+    }
+
+    #[test]
+    fn what_is_guarded_is_shown_with_the_traffic() {
+        let of = |what: &str, about: Value| {
+            let mut record = json!({
+                "class": "guard", "time": "2026-11-24T08:00:01.250000Z", "what": what,
+                "process": {"tgid": 17, "comm": "odoo"}, "attribution": {"label": "matched", "module": "vendor"},
+            });
+            record.as_object_mut().expect("an object").extend(about.as_object().cloned().expect("an object"));
+            let line = row(&record, false).expect("it is shown");
+            line.split_once("GUARDED ").expect("it says so").1.to_owned()
+        };
+        let target = json!({"target": {"tgid": 9, "comm": "postgres"}});
+        assert_eq!(of("raw_socket", json!({"protocol": "icmp"})), "a raw socket for icmp");
+        assert_eq!(of("packet_socket", json!({"protocol": null})), "a packet socket");
+        assert_eq!(of("stolen_descriptor", target.clone()), "a descriptor taken out of postgres/9");
+        assert_eq!(of("ptrace", target), "a hold on postgres/9, as a debugger has it");
     }
 
     #[test]

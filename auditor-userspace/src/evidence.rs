@@ -1,11 +1,13 @@
 //! One thing to seal: what a stage found, as the body of a record.
 
-use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, Process, ProcessRecord, Sample};
+use auditor_common::body::{
+    Attribution, Body, Call, FlowOpened, FlowTraffic, Guard, NameSource, Named, Process, ProcessRecord, Sample,
+};
 use auditor_common::endpoint::{Endpoint, MAPPED};
 use auditor_common::event::Header;
 
 use crate::config::ClientAddresses;
-use crate::flow::{Ended, Opened};
+use crate::flow::{Ended, Greeted, Opened};
 
 /// A process of which nothing is known but what the event says.
 #[must_use]
@@ -52,15 +54,17 @@ pub fn cut(address: [u8; 16]) -> [u8; 16] {
     cut
 }
 
-/// A flow began.
+/// A flow began. `names` are those of its other end by what was looked up; how it was greeted is added.
 #[must_use]
 pub fn opened(
     flow: &Opened,
     process: Process,
     attribution: Attribution,
     instance: String,
+    mut names: Vec<Named>,
     discretion: Discretion,
 ) -> Body {
+    names.extend(flow.greeted.as_deref().map(greeted));
     // An inbound flow that found no owner is recorded long after its sample, under another seal than the one that
     // counts it: the record gives the time, and no number.
     let numbered = flow.owner_known || !flow.inbound;
@@ -77,7 +81,12 @@ pub fn opened(
         opened_before: flow.opened_before,
         netns: flow.key.netns,
         instance,
+        names,
     })
+}
+
+fn greeted(name: &str) -> Named {
+    Named { name: name.to_owned(), source: NameSource::Sni }
 }
 
 /// A flow ended.
@@ -92,6 +101,23 @@ pub fn ended(flow: &Ended) -> Body {
         received: flow.received,
         duration_ns: flow.duration_ns,
         handshake_ns: flow.handshake_ns,
+        names: flow.greeted.as_deref().map(greeted).into_iter().collect(),
+    })
+}
+
+/// A flow goes on, and its other end has got a name.
+#[must_use]
+pub fn greeted_late(flow: &Greeted) -> Body {
+    Body::FlowTraffic(FlowTraffic {
+        sample: flow.sample,
+        flow: flow.flow,
+        end: None,
+        error: None,
+        sent: None,
+        received: None,
+        duration_ns: flow.duration_ns,
+        handshake_ns: None,
+        names: vec![greeted(&flow.name)],
     })
 }
 
@@ -99,6 +125,12 @@ pub fn ended(flow: &Ended) -> Body {
 #[must_use]
 pub fn process(record: ProcessRecord, discretion: Discretion) -> Body {
     Body::Process(ProcessRecord { attribution: discretion.attribution(record.attribution.clone()), ..record })
+}
+
+/// A process did what no ordinary Odoo does.
+#[must_use]
+pub fn guard(record: Guard, discretion: Discretion) -> Body {
+    Body::Guard(Guard { attribution: discretion.attribution(record.attribution.clone()), ..record })
 }
 
 /// A call was claimed.
@@ -130,9 +162,10 @@ mod tests {
             inbound,
             opened_before: false,
             owner_known: true,
+            greeted: None,
         };
         let attribution = Attribution { site: Some("models/a.py:7 send".into()), ..Attribution::default() };
-        match super::opened(&flow, Process::default(), attribution, "odoo".into(), discretion) {
+        match super::opened(&flow, Process::default(), attribution, "odoo".into(), Vec::new(), discretion) {
             Body::FlowOpened(flow) => flow,
             other => panic!("{other:?}"),
         }

@@ -102,7 +102,7 @@ pub fn record(reader: &mut Reader, request: &Request, actor: &str) -> Result<Exp
         None => reader.range(0, 1)?.first().map_or(0, |record| record.entry.seq),
     };
     let end = match request.to_wall_ns {
-        Some(to) => reader.first_since(to.saturating_add(1))?,
+        Some(to) => reader.end_before(to.saturating_add(1))?,
         // Whatever is there when it is announced.
         None => u64::MAX,
     };

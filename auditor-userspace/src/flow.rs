@@ -2,13 +2,16 @@
 //!
 //! A flow is announced once ([`Change::Opened`]) and ended once ([`Change::Ended`]). A TCP flow is announced when its
 //! local end is known or when the caller can wait no longer ([`Flows::flush`]); an inbound one waits for its owner, and
-//! then for the claim of who serves it, which comes a moment later.
+//! then for the claim of who serves it, which comes a moment later. An outbound TCP flow waits for its TLS handshake,
+//! which follows at once if there is one, so that its record has the server's name; a name that comes later is told by
+//! itself ([`Change::Greeted`]).
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use auditor_common::body::{FlowEnd, Sample};
 use auditor_common::endpoint::Endpoint;
-use auditor_common::event::{Closed, Connect, Established, Header, SocketKey, flag};
+use auditor_common::event::{Closed, Connect, Established, Header, PacketHead, SocketKey, flag};
 
 /// IP protocol number of TCP.
 pub const TCP: u16 = 6;
@@ -50,6 +53,8 @@ pub struct Opened {
     pub opened_before: bool,
     /// The process in `header` has used the socket itself.
     pub owner_known: bool,
+    /// The server's name in the TLS handshake, if it was there in time.
+    pub greeted: Option<Rc<str>>,
 }
 
 /// A flow ended.
@@ -71,6 +76,21 @@ pub struct Ended {
     pub duration_ns: u64,
     /// From `connect()` to the established connection, nanoseconds.
     pub handshake_ns: Option<u64>,
+    /// The server's name in the TLS handshake, if it came after the flow was announced.
+    pub greeted: Option<Rc<str>>,
+}
+
+/// A TLS handshake began on a flow that was announced before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeted {
+    /// `seq` of the record that opened it.
+    pub flow: u64,
+    /// What it stands on.
+    pub sample: Sample,
+    /// The server's name.
+    pub name: Rc<str>,
+    /// Since the flow was opened, nanoseconds.
+    pub duration_ns: u64,
 }
 
 /// What the caller has to record, in this order.
@@ -80,6 +100,8 @@ pub enum Change {
     Opened(Opened),
     /// Record it.
     Ended(Ended),
+    /// Record it.
+    Greeted(Greeted),
 }
 
 #[derive(Debug)]
@@ -90,6 +112,8 @@ struct Flow {
     recorded: Option<u64>,
     established_ns: Option<u64>,
     last_ns: u64,
+    /// Named after it was announced.
+    greeted: Option<Rc<str>>,
 }
 
 /// The flows that are open now, by socket cookie. A socket carries one flow at a time.
@@ -98,6 +122,8 @@ pub struct Flows {
     open: HashMap<u64, Flow>,
     /// Cookies of flows that are not announced yet, oldest first.
     waiting: Vec<u64>,
+    /// The kernel half tells of handshakes.
+    sees_hellos: bool,
 }
 
 /// What the kernel's table says about a datagram socket, for [`Flows::idle`].
@@ -114,6 +140,12 @@ pub struct Traffic {
 }
 
 impl Flows {
+    /// None yet. `sees_hellos` says that the kernel half tells of handshakes: whether it is worth waiting for them.
+    #[must_use]
+    pub fn new(sees_hellos: bool) -> Self {
+        Self { sees_hellos, ..Self::default() }
+    }
+
     /// How many are open.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -130,6 +162,12 @@ impl Flows {
     #[must_use]
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// How many flows are not announced yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
     }
 
     /// Whether the flow that this socket carries now waits for the process that serves it.
@@ -173,6 +211,7 @@ impl Flows {
             inbound: false,
             opened_before: false,
             owner_known: true,
+            greeted: None,
         };
         let waits = event.protocol == TCP;
         self.begin(opened, waits, changes);
@@ -187,7 +226,9 @@ impl Flows {
             flow.last_ns = event.header.boot_ns;
             if flow.recorded.is_none() {
                 flow.opened.local = Some(event.local);
-                self.announce(event.key.cookie, changes);
+                if !self.sees_hellos {
+                    self.announce(event.key.cookie, changes);
+                }
             }
             return;
         }
@@ -196,6 +237,25 @@ impl Flows {
         } else {
             // The event that announced it was lost: the flow is recorded all the same.
             self.begin(Self::seen(event, true), false, changes);
+        }
+    }
+
+    /// A TLS handshake begins on a flow; its head may have a name.
+    pub fn greeted(&mut self, event: &PacketHead, name: Option<Rc<str>>, changes: &mut Vec<Change>) {
+        let Some(flow) = self.open.get_mut(&event.key.cookie).filter(|flow| flow.key == event.key) else { return };
+        let Some(seq) = flow.recorded else {
+            flow.opened.greeted = name;
+            return self.announce(event.key.cookie, changes);
+        };
+        if let Some(name) = name {
+            flow.greeted = Some(Rc::clone(&name));
+            let duration_ns = event.header.boot_ns.saturating_sub(flow.opened.header.boot_ns);
+            changes.push(Change::Greeted(Greeted {
+                flow: seq,
+                sample: Sample::from(&event.header),
+                name,
+                duration_ns,
+            }));
         }
     }
 
@@ -325,6 +385,7 @@ impl Flows {
             inbound: event.header.flags & flag::INBOUND != 0,
             opened_before: event.header.flags & flag::OPENED_BEFORE != 0,
             owner_known,
+            greeted: None,
         }
     }
 
@@ -336,7 +397,8 @@ impl Flows {
             changes.push(Change::Opened(opened.clone()));
         }
         let last_ns = opened.header.boot_ns;
-        self.open.insert(cookie, Flow { key: opened.key, opened, recorded: None, established_ns: None, last_ns });
+        let flow = Flow { key: opened.key, opened, recorded: None, established_ns: None, last_ns, greeted: None };
+        self.open.insert(cookie, flow);
     }
 
     /// Ends the flow that the socket carried before, if there is one.
@@ -372,6 +434,7 @@ impl Flows {
                 .established_ns
                 .filter(|_| !flow.opened.inbound && !flow.opened.opened_before)
                 .map(|ns| ns.saturating_sub(flow.opened.header.boot_ns)),
+            greeted: flow.greeted,
         }));
     }
 }
@@ -388,7 +451,7 @@ const CLOSE: u16 = 7;
 mod tests {
     use auditor_common::body::FlowEnd;
     use auditor_common::endpoint::Endpoint;
-    use auditor_common::event::{Closed, Connect, Established, Header, SocketKey, flag};
+    use auditor_common::event::{Closed, Connect, Established, HEAD_MAX, Header, PacketHead, SocketKey, flag};
 
     use super::{CLAIM_WAIT_NS, Change, Flows, Flush, IDLE_NS, OWNER_WAIT_NS, PENDING, TCP, Traffic, UDP};
 
@@ -438,7 +501,13 @@ mod tests {
             .iter()
             .map(|change| match change {
                 Change::Opened(it) => {
-                    format!("opened local={} inbound={} tgid={}", it.local.is_some(), it.inbound, it.header.tgid)
+                    let greeted = it.greeted.as_deref().map(|name| format!(" to {name}")).unwrap_or_default();
+                    let (local, inbound, tgid) = (it.local.is_some(), it.inbound, it.header.tgid);
+                    format!("opened local={local} inbound={inbound} tgid={tgid}{greeted}")
+                }
+                Change::Greeted(it) => {
+                    assert_eq!((it.sample.boot_ns, it.sample.kseq), (it.duration_ns + 1, Some(it.duration_ns + 1)));
+                    format!("{} is to {} after {}", it.flow, it.name, it.duration_ns)
                 }
                 Change::Ended(it) => {
                     let flow = if it.flow == PENDING { "pending".into() } else { it.flow.to_string() };
@@ -477,6 +546,53 @@ mod tests {
             flows.established(&established(4, 0), changes);
         });
         assert_eq!(made, ["opened local=false inbound=false tgid=7"]);
+    }
+
+    fn hello(at: u64) -> PacketHead {
+        let (header, bytes) = (header(at, flag::INTERRUPT), [0; HEAD_MAX]);
+        PacketHead { header, key: key(0), remote: PEER, protocol: TCP, length: 0, _pad: 0, bytes }
+    }
+
+    #[test]
+    fn a_connection_waits_for_its_handshake_and_no_longer_than_to_the_next_commit() {
+        let made = story(|flows, changes| {
+            *flows = Flows::new(true);
+            flows.connect(&connect(TCP, 0, 1), changes);
+            flows.established(&established(2, 0), changes);
+            assert!(changes.is_empty() && flows.has_waiting());
+            flows.greeted(&hello(3), Some("erp.example.com".into()), changes);
+            assert!(!flows.has_waiting());
+        });
+        assert_eq!(made, ["opened local=true inbound=false tgid=7 to erp.example.com"]);
+        for name in [None, Some("erp.example.com".into())] {
+            let made = story(|flows, changes| {
+                *flows = Flows::new(true);
+                flows.connect(&connect(TCP, 0, 1), changes);
+                flows.established(&established(2, 0), changes);
+                flows.flush(Flush::Commit, 3, changes);
+                let Change::Opened(opened) = changes[0].clone() else { panic!("a flow begins with its opening") };
+                flows.recorded(&opened, 40);
+                flows.greeted(&hello(9), name.clone(), changes);
+                flows.closed(&closed(10, 1, 0), changes);
+                let Some(Change::Ended(ended)) = changes.last() else { panic!("a flow ends") };
+                assert_eq!(ended.greeted, name, "its end says so again");
+            });
+            assert_eq!(made[0], "opened local=true inbound=false tgid=7");
+            let late = name.map(|name: std::rc::Rc<str>| format!("40 is to {name} after 8"));
+            assert_eq!(made[1..made.len() - 1].first().cloned(), late);
+        }
+    }
+
+    #[test]
+    fn the_handshake_of_another_flow_names_nobody() {
+        let made = story(|flows, changes| {
+            *flows = Flows::new(true);
+            flows.greeted(&hello(1), Some("erp.example.com".into()), changes);
+            flows.connect(&connect(TCP, 1, 2), changes);
+            flows.greeted(&hello(3), Some("erp.example.com".into()), changes);
+            assert!(flows.has_waiting());
+        });
+        assert!(made.is_empty());
     }
 
     #[test]

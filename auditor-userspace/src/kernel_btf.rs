@@ -210,6 +210,7 @@ impl KernelBtf {
             sock_cookie: at("sock", "__sk_common.skc_cookie")?,
             sock_flags: at("sock", "__sk_common.skc_flags")?,
             sock_protocol: at("sock", "sk_protocol")?,
+            sock_type: at("sock", "sk_type")?,
             sock_error: at("sock", "sk_err")?,
             sock_socket: at("sock", "sk_socket")?,
             net_inode: at("net", "ns.inum")?,
@@ -233,6 +234,11 @@ impl KernelBtf {
             pid_numbers: at("pid", "numbers")?,
             upid_number: at("upid", "nr")?,
             upid_size: self.size("upid").ok_or(BtfError::MissingField { structure: "upid", field: "(its size)" })?,
+            socket_sock: at("socket", "sk")?,
+            registers_call: self
+                .offset("pt_regs", "orig_ax")
+                .or_else(|| self.offset("pt_regs", "syscallno"))
+                .unwrap_or(u32::MAX),
         })
     }
 }

@@ -6,6 +6,7 @@ pub mod kernel_btf; // what this kernel's structures look like
 pub mod probe; // loads and attaches the programs, yields coverage
 pub mod ring; // bytes out of the kernel
 pub mod decode; // bytes -> event
+pub mod name; // event -> names of the other end
 pub mod flow; // event -> flow
 pub mod attribute; // flow -> who, and how we know
 pub mod catalogue; // known destinations, watched vendors

@@ -4,7 +4,9 @@
 //! so once an event has been read its claim is there to be read as well.
 
 mod calls; // claims that are records of their own
+mod guarded; // what no ordinary Odoo does
 mod ledger; // what is wanted of the ledger itself
+mod names; // what the other ends are called
 mod observe; // one event through the stages
 mod orders; // what others asked for
 mod own; // the daemon's own traffic
@@ -36,6 +38,8 @@ use crate::config::ClientAddresses;
 use crate::config::file::Retention;
 use crate::decode::{Event, decode};
 use crate::flow::{Change, Flows};
+use crate::name::Names;
+use crate::name::resolvers::Resolvers;
 use crate::policy::Policies;
 use crate::policy::terms::Terms;
 use crate::probe::{HookStatus, Overflows, Probe};
@@ -105,11 +109,15 @@ pub struct Pipeline {
     lineage: Lineage,
     claims: ClaimStore,
     flows: Flows,
+    names: Names,
+    resolvers: Resolvers,
     /// Records of flows that began or ended in this turn, by cookie: a call that was claimed while its flow was open may
     /// be read together with the flow's end.
     fresh: HashMap<u64, u64>,
     /// Calls whose socket the kernel has not told us of.
     waiting: Vec<calls::Waiting>,
+    /// Sockets that no ordinary Odoo has, and that nobody has claimed yet.
+    unclaimed: Vec<guarded::Unclaimed>,
     /// Whose the sockets were that the kernel told us of.
     sockets: Sockets,
     /// Processes that ended a moment ago, and when: their last claims are still to be recorded.
@@ -126,8 +134,8 @@ pub struct Pipeline {
     overflows: Overflows,
     /// Hooks whose loss was told.
     detached: BTreeSet<&'static str>,
-    /// Processes whose hook does not answer, and of whom that was told.
-    silenced: BTreeSet<u32>,
+    /// Processes whose hook does not answer, and at how many looks it did not.
+    silenced: BTreeMap<u32, u32>,
     /// What was asked for and decided; `None` until the records have been read.
     policies: Option<Policies>,
     withheld: Withheld,
@@ -154,14 +162,18 @@ impl Pipeline {
     /// A pipeline that has seen nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let sees_names = parts.probe.sees_packets();
         Self {
             parts,
             processes: Proc::default(),
             lineage: Lineage::default(),
             claims: ClaimStore::default(),
-            flows: Flows::default(),
+            flows: Flows::new(sees_names),
+            names: Names::default(),
+            resolvers: Resolvers::default(),
             fresh: HashMap::new(),
             waiting: Vec::new(),
+            unclaimed: Vec::new(),
             sockets: Sockets::default(),
             departed: Vec::new(),
             accounts: Accounts::default(),
@@ -171,7 +183,7 @@ impl Pipeline {
             announced: 0,
             overflows: Overflows::default(),
             detached: BTreeSet::new(),
-            silenced: BTreeSet::new(),
+            silenced: BTreeMap::new(),
             policies: None,
             withheld: Withheld::default(),
             acknowledged: Lately::default(),
@@ -207,6 +219,7 @@ impl Pipeline {
         self.read_claims(now)?;
         self.observe_batch(now)?;
         self.record_calls(!more, now)?;
+        self.record_guards(false, now)?;
         self.look(now)?;
         self.take_orders(now)?;
         self.retain_if_due(now)?;
@@ -284,6 +297,7 @@ impl Pipeline {
         while self.turn(clock::now())? {}
         let now = clock::now();
         self.record_waiting(now)?;
+        self.record_guards(true, now)?;
         self.flows.stop(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.declare_withheld(None, 0, now)?;

@@ -173,6 +173,11 @@ impl Probe {
         self.hooks.iter().map(|hook| hook.status(true)).collect()
     }
 
+    /// Whether packets are seen in both directions, with the names that are in them.
+    pub fn sees_packets(&self) -> bool {
+        self.hooks.iter().map(|hook| hook.status(false)).all(|status| status.is_active() || !status.sees_packets())
+    }
+
     /// The reading end of the ring; there is only one.
     pub fn take_ring(&mut self) -> Result<Ring, ProbeError> {
         let map = self.ebpf.take_map("RING").ok_or(ProbeError::TwoReaders)?;

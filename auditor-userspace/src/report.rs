@@ -6,7 +6,7 @@
 //! | verdict | when |
 //! |---|---|
 //! | alarm | `store_violated`, `records_missing`, `contradiction`, `watched_hosts`, `watched_modules`, `raw_socket`, `packet_socket`, `stolen_descriptor`, `ptrace`, `self_egress`, `capture_off` |
-//! | attention | `unattributed`, `lost`, `interrupted`, `hook_off`, `auditing_off`, `loosened`, `first_contact`, `unverified` |
+//! | attention | `unattributed`, `lost`, `interrupted`, `hook_off`, `auditing_off`, `loosened`, `watched_native`, `first_contact`, `unverified` |
 //! | all-clear | none of these; notes do not change it: `new_destinations`, `clock_set`, `open_before`, `restarted`, `recycled`, `lower_tier`, `root_key`, `claimed_settings`, `passed_through`, `folded`, `forgotten`, `waiting` |
 //!
 //! A reason that was acknowledged does not count, until it recurs.
@@ -29,7 +29,7 @@ use reason::{Moment, Reason, Verdict};
 use timeline::Span;
 
 /// The rules of the verdict, by the names of their reasons.
-pub const RULES: [&str; 32] = [
+pub const RULES: [&str; 33] = [
     "store_violated",
     "records_missing",
     "contradiction",
@@ -47,6 +47,7 @@ pub const RULES: [&str; 32] = [
     "hook_off",
     "auditing_off",
     "loosened",
+    "watched_native",
     "first_contact",
     "unverified",
     "over_size",

@@ -14,9 +14,12 @@ pub mod row; // what is counted, and by what
 
 use std::sync::Arc;
 
-use auditor_common::body::{Attribution, Body, Call, FlowOpened, FlowTraffic, ProcessChange, ProcessRecord, Restated};
+use auditor_common::body::{
+    Attribution, Body, Call, FlowOpened, FlowTraffic, Guard, Guarded, Named, ProcessChange, ProcessRecord, Restated,
+};
 
-use crate::destination::{Knowledge, Name};
+use crate::attribute::SUSPECT;
+use crate::destination::{Knowledge, Name, encrypted};
 use crate::evidence::cut;
 use crate::flow::UDP;
 use crate::serve::wire::{self, Head};
@@ -50,10 +53,8 @@ impl Default for Limits {
 
 /// What was observed beside a record.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Beside<'a> {
-    /// Names of the other end.
-    pub names: &'a [Name],
-    /// Whether the flow is encrypted, where somebody looked.
+pub struct Beside {
+    /// Whether the flow is encrypted, where somebody looked; what its names tell is known without.
     pub tls: Option<bool>,
 }
 
@@ -83,7 +84,7 @@ impl Rollup {
     }
 
     /// Counts one record. Records come in the order of the ledger; one that was counted already is not again.
-    pub fn apply(&mut self, head: &Head, body: &Body, beside: Beside<'_>, knowledge: &Knowledge) {
+    pub fn apply(&mut self, head: &Head, body: &Body, beside: Beside, knowledge: &Knowledge) {
         if head.seq < self.size {
             return;
         }
@@ -95,6 +96,7 @@ impl Rollup {
             Body::FlowTraffic(traffic) => self.traffic(head, wall_ns, traffic, knowledge),
             Body::Call(call) => self.called(head, wall_ns, call, knowledge),
             Body::Process(process) => self.process(head, wall_ns, process),
+            Body::Guard(guard) => self.guard(head, wall_ns, guard),
             Body::RunStart(start) => {
                 self.settle(u64::MAX, knowledge);
                 self.history.started(head, start, self.open.cookies());
@@ -174,6 +176,11 @@ impl Rollup {
         self.hours.contradictions(from_ns, until_ns)
     }
 
+    /// What no ordinary Odoo does: instance, what, and how often in each hour that touches this time.
+    pub fn guards(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, Guarded, &Tally)> {
+        self.hours.guards(from_ns, until_ns)
+    }
+
     /// Workers that ended: instance, and how many in each hour that touches this time.
     pub fn workers_ended(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, &Tally)> {
         self.hours.workers_ended(from_ns, until_ns)
@@ -200,15 +207,16 @@ impl Rollup {
         self.history.forget(before_ns);
     }
 
-    fn opened(&mut self, head: &Head, wall_ns: u64, flow: &FlowOpened, beside: Beside<'_>, knowledge: &Knowledge) {
+    fn opened(&mut self, head: &Head, wall_ns: u64, flow: &FlowOpened, beside: Beside, knowledge: &Knowledge) {
         // A client's port says nothing, and its address more than is needed.
         let remote = if flow.inbound { (cut(flow.remote.address), 0) } else { (flow.remote.address, flow.remote.port) };
+        let names: Arc<[Name]> = flow.names.iter().map(Name::from).collect();
         let key = Key {
             protocol: flow.protocol,
             inbound: flow.inbound,
             remote: Some(remote),
-            names: beside.names.into(),
-            tls: beside.tls,
+            tls: beside.tls.or_else(|| encrypted(&names)),
+            names,
             opened_before: flow.opened_before,
             ..self.key(&flow.instance, &flow.attribution, knowledge)
         };
@@ -250,7 +258,32 @@ impl Rollup {
         }
     }
 
+    /// The other end of a flow has got another name: the flow counts under that one, too, from its beginning.
+    fn named(&mut self, seq: u64, names: &[Named], knowledge: &Knowledge) {
+        let Some(open) = self.open.get_mut(seq).filter(|open| !open.ended) else { return };
+        let more: Vec<Name> = names.iter().map(Name::from).filter(|name| !open.key.names.contains(name)).collect();
+        if more.is_empty() {
+            return;
+        }
+        let all: Arc<[Name]> = open.key.names.iter().cloned().chain(more).collect();
+        let key = Key { tls: open.key.tls.or_else(|| encrypted(&all)), names: all, ..open.key.clone() };
+        let before = std::mem::replace(&mut open.key, key.clone());
+        let (wall_ns, stands) = (open.wall_ns, open.stands == Stands::Itself);
+        if stands {
+            self.hours.take_back(wall_ns, &before, knowledge);
+            self.contacts.operation(&key, wall_ns, seq);
+        }
+        self.hours.leave(wall_ns, &before, knowledge);
+        self.hours.line(wall_ns, &key, knowledge, |sums| {
+            sums.flows += 1;
+            if stands {
+                sums.operations.add(1, wall_ns, seq);
+            }
+        });
+    }
+
     fn traffic(&mut self, head: &Head, wall_ns: u64, traffic: &FlowTraffic, knowledge: &Knowledge) {
+        self.named(traffic.flow, &traffic.names, knowledge);
         let (sent, received) = (traffic.sent.unwrap_or(0), traffic.received.unwrap_or(0));
         let Some(open) = self.open.get_mut(traffic.flow).filter(|open| !open.ended) else {
             self.unplaced.operations.add(1, head.wall_ns, head.seq);
@@ -289,7 +322,8 @@ impl Rollup {
         let mut key = Key { inbound: call.channel == "serve", ..own.clone() };
         if let Some(open) = call.flow.and_then(|flow| self.open.get_mut(flow)) {
             // Whose call it is says the call; where it goes says the flow.
-            key = Key { module: own.module, via: own.via, label: own.label, ..open.key.clone() };
+            let Key { module, via, suspects, label, .. } = own;
+            key = Key { module, via, suspects, label, ..open.key.clone() };
             let stood = std::mem::replace(&mut open.stands, Stands::BehindCalls);
             if stood == Stands::Itself {
                 self.hours.take_back(open.wall_ns, &open.key, knowledge);
@@ -312,6 +346,12 @@ impl Rollup {
         }
     }
 
+    fn guard(&mut self, head: &Head, wall_ns: u64, record: &Guard) {
+        let instance = self.contacts.intern(&record.instance);
+        self.seen(head, wall_ns, &instance, &record.attribution);
+        self.hours.guarded(wall_ns, &instance, record.what, head.seq);
+    }
+
     fn seen(&mut self, head: &Head, wall_ns: u64, instance: &Arc<str>, attribution: &Attribution) {
         self.contacts.seen(instance, wall_ns, head.seq);
         if !attribution.contradictions.is_empty() {
@@ -323,11 +363,14 @@ impl Rollup {
     fn key(&mut self, instance: &str, attribution: &Attribution, knowledge: &Knowledge) -> Key {
         let watched = |module: &str| knowledge.vendor_of_module(instance, module).is_some();
         let shown = attribution.module.as_deref();
-        let via = attribution.chain.iter().find(|module| watched(module)).filter(|_| !shown.is_some_and(watched));
+        let suspects: Vec<&str> = attribution.chain.iter().filter_map(|it| it.strip_prefix(SUSPECT)).collect();
+        let named = attribution.chain.iter().map(|it| it.strip_prefix(SUSPECT).unwrap_or(it));
+        let via = named.into_iter().find(|module| watched(module)).filter(|_| !shown.is_some_and(watched));
         Key {
             instance: self.contacts.intern(instance),
             module: shown.map(|module| self.contacts.intern(module)),
             via: via.map(|module| self.contacts.intern(module)),
+            suspects: (!suspects.is_empty()).then(|| self.contacts.intern(&suspects.join(", "))),
             inbound: false,
             protocol: 0,
             remote: None,

@@ -26,6 +26,10 @@ use auditor_common::body::{Body, FlowOpened};
 
 use wire::Head;
 
+/// The number of this API: one more, whenever something is added that somebody may need. Nothing is taken away. Whoever
+/// asks compares it with the number that he needs, and says that the daemon is too old where it is less.
+pub const API: u32 = 1;
+
 /// The committed records, as this window needs them.
 pub trait Records: Clone + Send + Sync + 'static {
     /// How many records are committed: the next `seq`.
@@ -40,6 +44,8 @@ pub trait Records: Clone + Send + Sync + 'static {
     fn opened(&mut self, seq: u64) -> Option<FlowOpened>;
     /// The first record that was appended at or after this moment (CLOCK_REALTIME nanoseconds).
     fn first_since(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
+    /// The number after the last record that was appended before this moment.
+    fn end_before(&mut self, wall_ns: u64) -> anyhow::Result<u64>;
     /// The newest released checkpoint, as the signed note.
     fn checkpoint(&mut self) -> anyhow::Result<Option<String>>;
 }

@@ -39,6 +39,7 @@ mod segment; // one redb file
 pub mod snapshot; // reading beside a writer
 mod stream; // which records belong together
 mod tree; // the tree over what is stored
+mod when; // records by their time
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -170,6 +171,9 @@ pub struct Opened {
     pub recovered: Option<Recover>,
     /// The newest checkpoint.
     pub checkpoint: Option<CheckpointInfo>,
+    /// How much the run before had read and counted when it was cut off, and waited with its records for: see
+    /// [`Store::waits`]. It stays so until the store is told otherwise.
+    pub waiting: u64,
 }
 
 /// What a SEAL says that the store does not know by itself. Times and counts are those of the present run.
@@ -262,6 +266,9 @@ pub struct Store {
     pending: Vec<Link>,
     /// Memory of rows that were pending.
     spare: Vec<Vec<u8>>,
+    /// How much was read that has no record yet: now, and as the disk has it.
+    waiting: u64,
+    waiting_written: u64,
     durable: u64,
     checkpoint: Option<SignedCheckpoint>,
     segment_wall_ns: u64,
@@ -334,6 +341,12 @@ impl Store {
         let spare = self.pending.drain(..).map(|link| link.row).filter(|row| row.capacity() <= 1024);
         self.spare.extend(spare.take(MOST.saturating_sub(self.spare.len())));
         self.pending.clear();
+    }
+
+    /// So much was read and counted whose records wait for something. It is durable with the next commit: if this run is
+    /// cut off, that much is lost, and lies before its last durable record.
+    pub fn waits(&mut self, count: u64) {
+        self.waiting = count;
     }
 
     /// How many records are appended and not yet durable.

@@ -6,7 +6,9 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use auditor_common::body::{Body, schema};
 use auditor_common::checkpoint::SignedCheckpoint;
+use auditor_common::endpoint::Endpoint;
 use auditor_common::epoch::{SignedEpoch, SignedNode, parse_epochs};
+use auditor_common::event::{HEAD_MAX, Header, PacketHead, SocketKey};
 use auditor_common::export::{SignedExport, is_path};
 use auditor_common::hint;
 use auditor_common::note::{Note, VerifierKey};
@@ -19,7 +21,9 @@ use auditor_userspace::attribute::hint::{RingReader, decode};
 use auditor_userspace::catalogue::{Catalogue, Word};
 use auditor_userspace::chain::Edge;
 use auditor_userspace::config::file::File as ConfigFile;
+use auditor_userspace::flow::{TCP, UDP};
 use auditor_userspace::kernel_btf::KernelBtf;
+use auditor_userspace::name::{answer, hello};
 use auditor_userspace::policy::change::Change;
 use auditor_userspace::store::parse_head;
 
@@ -44,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("hints", hints),
     ("http", http::question),
     ("key", key),
+    ("names", names),
     ("note", note),
     ("policy", policy),
     ("proof", proof),
@@ -169,6 +174,25 @@ fn sample(bytes: &[u8]) {
     let _ = auditor_userspace::decode::decode(bytes);
 }
 
+/// How a packet's content begins: whatever name is found in it is one, in its one form.
+fn names(bytes: &[u8]) {
+    let length = bytes.len().min(HEAD_MAX);
+    let mut content = [0; HEAD_MAX];
+    content[..length].copy_from_slice(&bytes[..length]);
+    let (header, key, remote) = (Header::default(), SocketKey::default(), Endpoint::default());
+    for protocol in [UDP, TCP] {
+        let length = length as u16;
+        let head = PacketHead { header, key, remote, protocol, length, _pad: 0, bytes: content };
+        let answer = answer::read(&head);
+        assert!(answer.iter().all(|it| !it.addresses.is_empty() && it.addresses.len() <= 32));
+        for name in answer.map(|it| it.name).into_iter().chain(hello::read(&head)) {
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+            assert!((1..=253).contains(&name.len()) && name.bytes().all(plain) && !name.ends_with('.'), "{name:?}");
+        }
+    }
+}
+
 /// The beginnings of a ring's three parts, 4 KiB each, in a file that lives in memory.
 fn hints(bytes: &[u8]) {
     let (entries, _) = bytes.as_chunks::<{ hint::ENTRY_LEN }>();
@@ -215,5 +239,7 @@ fn policy(bytes: &[u8]) {
 }
 
 fn btf(bytes: &[u8]) {
-    let _ = KernelBtf::parse(bytes.to_vec());
+    let Ok(btf) = KernelBtf::parse(bytes.to_vec()) else { return };
+    let _ = btf.offsets();
+    let _ = (btf.offset("sock", "sk_err"), btf.size("upid"), btf.has_tracepoint("sock_send_length"));
 }

@@ -10,6 +10,7 @@
     'data': [
         'security/network_audit_groups.xml',
         'security/ir.model.access.csv',
+        'security/network_audit_rules.xml',
         'data/ir_cron.xml',
         'views/network_audit_record_views.xml',
         'views/network_audit_summary_views.xml',

@@ -7,6 +7,7 @@ running code serves, and who serves what comes in.
 
 import contextlib
 import importlib.util
+import inspect
 import logging
 import os
 import sys
@@ -109,12 +110,10 @@ def _noting_route(recorder):
                 # The template, never the path: a path can hold a token.
                 route = f'route {rule.rule}'
                 setattr(self, ROUTE_ATTRIBUTE, route)
-                controller = rule.endpoint.original_endpoint
-                module = frames.module_of(controller.__module__)
-                code = controller.__code__
+                chain, module, code = _who_serves(rule.endpoint)
                 site = code.co_filename, code.co_firstlineno, code.co_name
                 _claim_served(
-                    recorder, self, Origin((module,), module, *site, name=route, database=self.db)
+                    recorder, self, Origin(chain, module, *site, name=route, database=self.db)
                 )
             except Exception:
                 recorder.failed()
@@ -123,6 +122,31 @@ def _noting_route(recorder):
         return set_request_dispatcher
 
     return wrapping
+
+
+def _who_serves(endpoint):
+    """The modules that answer at a route, the one that is shown, and its code."""
+    # An endpoint that an addon made by itself has no such attribute.
+    controller = getattr(endpoint, 'original_endpoint', None) or inspect.unwrap(endpoint)
+    module, code = _module_of(controller), controller.__code__
+    chain = (module,)
+    # An addon may dispatch in a way of its own (FastAPI), and have a controller that only holds the
+    # place.
+    dispatcher = odoo.http._dispatchers[endpoint.routing['type']]
+    dispatching = frames.module_of(dispatcher.__module__)
+    if dispatching not in (None, module):
+        chain += (dispatching,)
+        if module in frames.PLUMBING:
+            module, code = dispatching, dispatcher.dispatch.__code__
+    return chain, module, code
+
+
+def _module_of(controller):
+    """The addon that serves. The name of compiled code begins with it, as its compiler had it."""
+    name = controller.__module__ or ''
+    top = name.partition('.')[0]
+    known = top if f'odoo.addons.{top}' in sys.modules else 'odoo'
+    return frames.module_of(name) or known
 
 
 def _noting_static(recorder):

@@ -43,7 +43,7 @@ def by_key(read, value):
     return value
 
 
-TABLES = {'process': bodies.process, 'attribution': bodies.attribution, 'hooks': bodies.hook}
+TABLES = {'process': bodies.process, 'target': bodies.process, 'attribution': bodies.attribution, 'hooks': bodies.hook}
 
 
 class Goldens(unittest.TestCase):

@@ -111,6 +111,19 @@ class Claims(unittest.TestCase):
             sock.sendto(b'x', '/nowhere')
         self.assertEqual(self.new(), [])
 
+    @unittest.skipUnless(os.geteuid() == 0, 'packet sockets need root')
+    def test_packet_sockets_are_claimed_by_what_they_are_bound_to_or_send_to(self):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as sock:
+            cookie = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)
+            self.vendor(sock.bind, ('lo', 0))
+            self.one(operation='send', key=cookie, chain='vendor', port=0, detail=bytes(16))
+            # For local experiments: nobody listens for it.
+            self.vendor(sock.sendto, bytes(40), ('lo', 0x88B5))
+            self.one(operation='send', key=cookie, chain='vendor')
+        with socket.socket() as sock:
+            self.vendor(sock.bind, ('127.0.0.1', 0))
+        self.assertEqual(self.new(), [])
+
     def test_datagrams_are_claimed_where_they_have_an_address(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             port = nowhere()

@@ -3,6 +3,8 @@
 //! `kernel-scenarios NAME [ARGUMENT…]`. A scenario prints `fact VALUE` lines. Where it pauses it prints `ready`, and
 //! goes on at the next line of its input; so a test can look at it, and have it audited, before it acts.
 
+mod guards;
+
 use std::{
     env,
     io::{Read as _, Write as _, stdin, stdout},
@@ -23,11 +25,13 @@ fn main() {
         "tcp-unroutable" => tcp_unroutable(),
         "tcp-twice" => tcp_twice(address(1), address(2)),
         "tcp-fast-open" => tcp_fast_open(address(1)),
+        "tcp-greets" => tcp_greets(address(1)),
         "tcp-before" => tcp_before(address(1)),
         "tcp-burst" => tcp_burst(number(1)),
         "serve" => serve(false),
         "listen" => listen(),
         "serve-before" => serve(true),
+        "udp-ask" => udp_ask(address(1)),
         "udp-connected" => udp_connected(address(1)),
         "udp-to-two" => udp_to_two(address(1), address(2)),
         "udp-server" => udp_server(),
@@ -43,7 +47,7 @@ fn main() {
         "exit" => exit(number(1) as i32),
         "sleep" => thread::sleep(Duration::from_secs(60)),
         "steps" => steps(address(1)),
-        unknown => panic!("no scenario {unknown}"),
+        other => guards::scenario(other),
     }
 }
 
@@ -96,6 +100,24 @@ fn tcp(peer: SocketAddr) {
     fact("cookie", cookie(&stream));
     fact("port", stream.local_addr().expect("it has one").port());
     talk(&stream);
+}
+
+/// Twice what looks like a TLS ClientHello of 600 bytes, with other things before, between and behind.
+fn tcp_greets(peer: SocketAddr) {
+    pause();
+    let mut stream = TcpStream::connect(peer).expect("a server");
+    stream.set_nodelay(true).expect("an option");
+    fact("cookie", cookie(&stream));
+    fact("port", stream.local_addr().expect("it has one").port());
+    let mut hello = vec![7; 605];
+    hello[..6].copy_from_slice(&[0x16, 3, 1, 2, 0x58, 1]);
+    for piece in [&b"STARTTLS"[..], &hello, &[0x16, 3, 1], &hello, &[7]] {
+        stream.write_all(piece).expect("the peer reads");
+    }
+    stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the peer writes");
+    fact("received", answer.len());
 }
 
 fn tcp_refused(peer: SocketAddr) {
@@ -266,6 +288,13 @@ fn udp_connected(peer: SocketAddr) {
     for length in [100, 0, 23] {
         socket.send(&vec![1; length]).expect("the peer is there");
     }
+    fact("received", socket.recv(&mut [0; 2000]).expect("the peer answers"));
+}
+
+fn udp_ask(peer: SocketAddr) {
+    pause();
+    let socket = any_udp(peer);
+    socket.send_to(&[1; 40], peer).expect("an address");
     fact("received", socket.recv(&mut [0; 2000]).expect("the peer answers"));
 }
 

@@ -277,7 +277,8 @@ class Pop3(Conversation):
             command = words[0].upper()
             if command == 'USER':
                 self.saw(words[-1])
-            self.wfile.write(b'+OK 0 0\r\n')
+            is_list = command in ('LIST', 'UIDL') and len(words) == 1
+            self.wfile.write(b'+OK 0 0\r\n' + b'.\r\n' * is_list)
             if command == 'QUIT':
                 return
 

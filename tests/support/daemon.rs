@@ -44,6 +44,7 @@ pub struct Daemon {
     scope: Scope,
     child: Option<Child>,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Daemon {
@@ -62,6 +63,11 @@ impl Daemon {
 
     /// Its folders and its program, without starting it.
     pub fn prepare(scope: Scope) -> Self {
+        Self::prepare_with(scope, auditor())
+    }
+
+    /// The same with another build of it.
+    pub fn prepare_with(scope: Scope, build: &Path) -> Self {
         let unit = unit();
         let folder = tempfile::Builder::new().prefix("network-audit-").tempdir().expect("a temporary folder");
         set_mode(folder.path(), 0o755);
@@ -75,10 +81,10 @@ impl Daemon {
         let program = folder.path().join("auditor");
         // Copied by another program: a child that another test starts in the meantime would inherit our open file, and a
         // file that is open for writing cannot be executed.
-        let copied = Command::new("cp").arg(auditor()).arg(&program).status().expect("cp");
+        let copied = Command::new("cp").arg(build).arg(&program).status().expect("cp");
         assert!(copied.success(), "a copy of the daemon");
         let state = folder.path().join("state");
-        Self { folder, state, program, scope, child: None, arguments: Vec::new() }
+        Self { folder, state, program, scope, child: None, arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Starts it (again) on the same state, and waits until it answers.
@@ -121,6 +127,7 @@ impl Daemon {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).expect("a log");
         let errors = log.try_clone().expect("a log");
         command.stdin(Stdio::null()).stdout(log).stderr(errors).env("RUST_BACKTRACE", "1");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.child = Some(command.spawn().expect("setpriv"));
     }
 
@@ -172,6 +179,11 @@ impl Daemon {
         let path = self.folder.path().join("auditor.toml");
         fs::write(&path, text).expect("a configuration");
         self.arguments = vec!["--config".to_owned(), path.display().to_string()];
+    }
+
+    /// Finds this in its environment from its next start on.
+    pub fn set_environment(&mut self, environment: &[(&'static str, String)]) {
+        self.environment = environment.to_vec();
     }
 
     /// Its process id.
@@ -229,6 +241,14 @@ impl Daemon {
         serde_json::from_str(&self.get_text(path)).expect("JSON")
     }
 
+    /// Whether the records of the runs before are in its books.
+    pub fn is_ready(&self) -> bool {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", "--max-time", "20", "--unix-socket"]).stdout(Stdio::null());
+        let socket = self.run_folder().join("auditor.sock");
+        curl.arg(socket).arg("http://auditor/readyz").status().is_ok_and(|status| status.success())
+    }
+
     /// The same, to the byte.
     pub fn get_text(&self, path: &str) -> String {
         let mut curl = Command::new("curl");
@@ -256,12 +276,15 @@ fn unit() -> Unit {
     Unit::of(&checkout()).expect("the unit that ships")
 }
 
+/// As the program that starts them was built: tests as tests are, tables as it ships.
+const PROFILE: Profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+
 /// The daemon, built once for each run of a test program unless `xtask test` has built it.
-fn auditor() -> &'static Path {
+pub fn auditor() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
-        Some(_) => programs::path(Profile::Dev).expect("a target folder"),
-        None => programs::auditor(Profile::Dev).expect("the daemon can be built"),
+        Some(_) => programs::path(PROFILE).expect("a target folder"),
+        None => programs::auditor(PROFILE).expect("the daemon can be built"),
     })
 }
 
@@ -269,8 +292,8 @@ fn auditor() -> &'static Path {
 pub fn verifier() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os(programs::BUILT) {
-        Some(_) => programs::path(Profile::Dev).expect("a target folder").with_file_name("auditor-verify"),
-        None => programs::verifier(Profile::Dev).expect("the verifier can be built"),
+        Some(_) => programs::path(PROFILE).expect("a target folder").with_file_name("auditor-verify"),
+        None => programs::verifier(PROFILE).expect("the verifier can be built"),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What being looked at costs: the same calls without the programs, with them for everyone else, and for an audited
 //! process. Ratios only, out of rounds that interleave all three: absolute times say more about the machine.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::process;
@@ -75,6 +76,7 @@ struct Times {
     other_call: f64,
     repeat_send: f64,
     repeat_send_to: f64,
+    exchange: f64,
 }
 
 /// One round: everything once in each way.
@@ -111,9 +113,9 @@ pub fn cost_table(rounds: usize) -> Vec<Row> {
     let ratio = |way: Way, call: Call| median(rounds.iter().map(|round| call(&way(round)) / call(&round.without)));
     let times =
         |what, way, call, floor, goal| row(what, Cost::Times(ratio(way, call)), Cost::Times(floor), Cost::Times(goal));
-    let more = |what, call: Call| {
-        let more = median(rounds.iter().map(|round| call(&round.audited) - call(&round.without)));
-        row(what, Cost::Nanoseconds(more), Cost::Nanoseconds(300.0), Cost::Nanoseconds(200.0))
+    let more = |what, way: Way, call: Call, floor, goal| {
+        let more = median(rounds.iter().map(|round| call(&way(round)) - call(&round.without)));
+        row(what, Cost::Nanoseconds(more), Cost::Nanoseconds(floor), Cost::Nanoseconds(goal))
     };
     let (audited, everyone_else, again): (Way, Way, Way) = (|it| it.audited, |it| it.everyone_else, |it| it.again);
     let (udp, tcp, other): (Call, Call, Call) = (|it| it.udp_connect, |it| it.tcp_cycle, |it| it.other_call);
@@ -125,8 +127,12 @@ pub fn cost_table(rounds: usize) -> Vec<Row> {
         times("TCP connect+accept+close on loopback, audited", audited, tcp, 1.25, 1.10),
         times("the same, everyone else", everyone_else, tcp, 1.05, 1.02),
         times("a system call that no hook is about", audited, other, still, still),
-        more("another send() on a connected datagram socket", |it| it.repeat_send),
-        more("another sendto() to the same destination", |it| it.repeat_send_to),
+        more("another send() on a connected datagram socket", audited, |it| it.repeat_send, 300.0, 200.0),
+        more("another sendto() to the same destination", audited, |it| it.repeat_send_to, 300.0, 200.0),
+        // On loopback a packet passes the programs twice: when it leaves, and when it arrives.
+        more("a UDP packet on loopback, everyone else", everyone_else, |it| it.repeat_send, 150.0, 100.0),
+        more("a TCP segment on loopback, audited", audited, |it| it.exchange, 300.0, 200.0),
+        more("the same, everyone else", everyone_else, |it| it.exchange, 150.0, 100.0),
     ]
 }
 
@@ -192,6 +198,7 @@ fn calls() -> Times {
         other_call: other_call(),
         repeat_send: repeat_send(to),
         repeat_send_to: repeat_send_to(to),
+        exchange: exchange(),
     }
 }
 
@@ -268,5 +275,18 @@ fn repeat_send_to(to: SocketAddr) -> f64 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     timed(20_000, || {
         socket.send_to(b"one more", to).expect("an address");
+    })
+}
+
+/// A write of 200 bytes over an open connection, and the read of it.
+fn exchange() -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut client = TcpStream::connect(listener.local_addr().expect("it has one")).expect("we listen");
+    let (mut server, _) = listener.accept().expect("we connected");
+    client.set_nodelay(true).expect("an option");
+    let mut bytes = [7; 200];
+    timed(20_000, || {
+        client.write_all(&bytes).expect("it is read");
+        server.read_exact(&mut bytes).expect("it was written");
     })
 }

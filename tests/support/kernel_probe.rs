@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use auditor_common::body::Guarded;
 use auditor_common::endpoint::Endpoint;
-use auditor_common::event::{Closed, Connect, Established, Header, flag};
+use auditor_common::event::{Closed, Connect, Established, Guard, Header, PacketHead, flag};
 use auditor_userspace::decode::{Event, decode};
 use auditor_userspace::probe::{Options, Probe};
 use auditor_userspace::ring::Ring;
@@ -191,6 +192,9 @@ impl Watched {
             Event::Fork(it) => format!("has {}", who(it.child_tgid)),
             Event::Exec(it) => format!("becomes {} {}", text(&it.comm), it.arguments),
             Event::Exit(it) => format!("exits {:#x}", it.code),
+            Event::Guard(it) => format!("guarded: {}", guarded(it, who(it.target_tgid))),
+            Event::Answer(it) => format!("is answered {}", self.packet(it)),
+            Event::Hello(it) => format!("greets {}", self.packet(it)),
         };
         format!("{} {told}{}", who(event.header().tgid), flags(event.header()))
     }
@@ -207,6 +211,10 @@ impl Watched {
             self.end(&event.remote),
             event.key.generation
         )
+    }
+
+    fn packet(&self, event: &PacketHead) -> String {
+        format!("{} {} {}", protocol(event.protocol), self.end(&event.remote), event.length)
     }
 
     fn ends(&self, event: &Established) -> String {
@@ -239,6 +247,15 @@ fn traffic(event: &Closed) -> String {
     };
     let error = if event.error == 0 { String::new() } else { format!(" errno {}", event.error) };
     format!("{}/{}{error}{before}", event.sent, event.received)
+}
+
+fn guarded(event: &Guard, target: String) -> String {
+    let what = Guarded::from_number(event.what).map_or("?", Guarded::word);
+    match (event.target_tgid, event.protocol) {
+        (0, 0) => format!("{what} of family {}", event.family),
+        (0, protocol) => format!("{what} of family {} for protocol {protocol}", event.family),
+        _ => format!("{what} of {target}"),
+    }
 }
 
 fn flags(header: &Header) -> String {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use auditor_common::body::{
-    Attribution, Body, CpuMark, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Process, RunStart, RunStop, Sample,
+    AckRecord, Actor, Attribution, Body, CpuMark, Effect, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, PolicyRecord,
+    Process, Restated, RunStart, RunStop, Sample, Step,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::note::VerifierKey;
@@ -99,7 +100,38 @@ impl Ledger {
         self.seal().expect("a seal");
     }
 
-    fn sample(&mut self) -> Sample {
+    /// Appends what an operator has to say about the instance: a request of its and what became of it, an acknowledgement,
+    /// and both said again.
+    pub fn decide(&mut self) -> Result<(), StoreError> {
+        let instance = self.instance.clone();
+        let actor = Actor::Instance { tgid: 4242 };
+        let decision = PolicyRecord {
+            number: 1,
+            step: Step::AtOnce,
+            instance: instance.clone(),
+            actor,
+            setting: "retention_days".to_owned(),
+            value: "365".to_owned(),
+            effect: Effect::Tightens,
+            reason: format!("{instance} wants to keep more"),
+        };
+        let ack = AckRecord {
+            instance: instance.clone(),
+            reason: "gap".to_owned(),
+            subject: String::new(),
+            text: format!("{instance} was being moved"),
+            before_seq: 3,
+            actor,
+        };
+        for body in [Body::Decision(decision), Body::Acknowledged(ack)] {
+            let seq = self.append(&body)?;
+            self.append(&Body::Restated(Restated::of(seq, self.now.wall_ns, &body)))?;
+        }
+        Ok(())
+    }
+
+    /// The next thing that the kernel tells of, numbered by one of two processors.
+    pub fn sample(&mut self) -> Sample {
         let cpu = self.captured % 2;
         self.captured += 1;
         self.kseq[cpu as usize] += 1;
@@ -182,6 +214,7 @@ pub fn flow_ended(sample: Sample, flow: u64) -> FlowTraffic {
         received: Some(4096),
         duration_ns: 2_000_000,
         handshake_ns: Some(100_000),
+        names: Vec::new(),
     }
 }
 
@@ -192,6 +225,10 @@ pub fn three_instances(dir: &Path) -> Ledger {
     options.limits =
         Limits { epoch_ns: 20_000_000_000, segment_ns: 30_000_000_000, reserve_bytes: 1 << 20, ..Limits::default() };
     let mut ledger = Ledger::open(dir, &options).expect("a ledger");
+    for instance in ["alpha", "beta", "gamma"] {
+        instance.clone_into(&mut ledger.instance);
+        ledger.decide().expect("decisions");
+    }
     for second in 0..60 {
         ledger.second(&[("alpha", 8), ("beta", second % 5), ("gamma", u64::from(second == 7))]);
     }
@@ -233,6 +270,7 @@ pub fn flow_opened(sample: Sample) -> FlowOpened {
         opened_before: false,
         netns: 4_026_531_840,
         instance: "systemd odoo.service".to_owned(),
+        names: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! is asked for at the start of a test, by [`require!`], and such a test says why it was skipped.
 
 pub mod bench;
+mod browser;
 pub mod bundle;
 mod daemon;
 pub mod forge;
@@ -13,23 +14,27 @@ pub mod ledger;
 pub mod mutate;
 mod odoo;
 pub mod power;
+pub mod published;
 mod puppet;
+pub mod robber;
 mod rpc;
 mod scene;
 pub mod second;
 mod servers;
+pub mod shipped;
 mod skip;
 pub mod soak;
 pub mod watcher;
 pub mod witness;
 
-pub use daemon::{Daemon, Scope, verifier};
+pub use browser::Browser;
+pub use daemon::{Daemon, Scope, auditor, verifier};
 pub use odoo::{Door, Odoo, Start};
 pub use puppet::Puppet;
 pub use rpc::Rpc;
 pub use scene::Scene;
 pub use servers::{Connection, Servers};
-pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, skip};
+pub use skip::{a_daemon, an_odoo, lengths_of_calls, root, security_hooks, skip};
 pub use xtask::cgroup::Group;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! A real Odoo, as on a customer's machine: an unprivileged user, namespaces and a control group of its own.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,8 +46,12 @@ pub struct Start<'a> {
     pub environment: Vec<(&'static str, String)>,
     /// What its command line says besides.
     pub arguments: Vec<String>,
+    /// What its configuration file says besides: lines of `key = value`.
+    pub settings: Vec<String>,
     /// More addons, by their folders; they are installed as well.
     pub addons: Vec<PathBuf>,
+    /// Python packages that they import, and Odoo has not.
+    pub libraries: Option<PathBuf>,
 }
 
 impl<'a> Start<'a> {
@@ -62,7 +67,9 @@ impl<'a> Start<'a> {
             door,
             environment: Vec::new(),
             arguments: Vec::new(),
+            settings: Vec::new(),
             addons: Vec::new(),
+            libraries: None,
         }
     }
 }
@@ -82,14 +89,17 @@ impl Odoo {
         let installation = Installation::find().expect("an Odoo that is set up");
         Cluster::new(&installation).and_then(|cluster| cluster.start()).expect("PostgreSQL");
         let name = unique_name();
-        make_database(&installation, start.door, &start.addons, &name);
-        let addons = staged(&installation, start.door != Door::Nowhere, &start.addons);
+        let staged =
+            |with_ours| staged(&installation, with_ours, &start.addons).with_libraries(start.libraries.clone());
+        make_database(&installation, &staged(start.door == Door::Loaded), &name);
+        let addons = staged(start.door != Door::Nowhere);
         let mut server = Server::new(&name, &name).with_addons(&addons).on_free_ports().expect("two free ports");
         if start.door == Door::OnPath {
             "base,rpc,web".clone_into(&mut server.load);
         }
         server.environment.extend(start.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         server.arguments.extend(start.arguments);
+        server.settings.extend(start.settings);
         server.environment.push(("NETWORK_AUDIT_RUN_DIR".to_owned(), start.run_folder.display().to_string()));
         server.environment.push(("VENDOR_DEMO_SERVERS".to_owned(), start.servers.ports().to_owned()));
         (server.workers, server.crons) = (start.workers, start.crons);
@@ -102,7 +112,7 @@ impl Odoo {
     /// Another database for the same server; it is gone with it.
     pub fn add_database(&mut self) -> String {
         let name = unique_name();
-        make_database(&self.installation, Door::Loaded, &[], &name);
+        make_database(&self.installation, &staged(&self.installation, true, &[]), &name);
         self.others.push(name.clone());
         name
     }
@@ -152,6 +162,32 @@ impl Odoo {
         process::output(&mut odoo).expect("Odoo's command");
     }
 
+    /// Runs one of Odoo's own subcommands beside the server, in the same control group, with this on its standard input;
+    /// gives what it printed.
+    pub fn run_beside(&self, group: &Group, subcommand: &str, words: &[&str], input: &str) -> String {
+        let mut odoo = self.server.odoo(&self.installation, subcommand).expect("Odoo's command line");
+        odoo.args(words);
+        let mut command = contained(&self.server, &self.installation, group, &odoo);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("a child");
+        assert!(output.status.success(), "odoo {subcommand}: {}", output.status);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A database that something else than this value made is removed with it.
+    pub fn remove_later(&mut self, database: &str) {
+        self.others.push(database.to_owned());
+    }
+
+    /// Ends it and starts it again, with more on its command line.
+    pub fn start_again_with(&mut self, group: &Group, arguments: &[&str]) {
+        self.server.arguments.extend(arguments.iter().map(|&word| word.to_owned()));
+        self.stop();
+        self.child = spawn(&self.server, &self.installation, group);
+        self.wait_until_ready();
+    }
+
     /// Asks the database server something that is no business of Odoo's.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let cluster = Cluster::new(&self.installation).expect("PostgreSQL");
@@ -179,6 +215,13 @@ impl Odoo {
     /// Where it answers.
     pub fn address(&self) -> String {
         self.server.address()
+    }
+
+    /// The processes that the master has started and that are there now.
+    pub fn workers(&self) -> Vec<u32> {
+        let master = self.master();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|word| word.parse().ok()).collect()
     }
 
     /// Its port on loopback.
@@ -263,10 +306,9 @@ fn staged(installation: &Installation, with_ours: bool, more: &[PathBuf]) -> Add
     Addons::stage_from(installation, &sources).expect("the addons")
 }
 
-/// A database with the demonstration vendors, and with the auditor's addon where it is to be installed.
-fn make_database(installation: &Installation, door: Door, more: &[PathBuf], name: &str) {
-    let installed = staged(installation, door == Door::Loaded, more);
-    let template = database::template_with(installation, &installed).expect("a template database");
+/// A database that has these addons.
+fn make_database(installation: &Installation, addons: &Addons, name: &str) {
+    let template = database::template_with(installation, addons).expect("a template database");
     database::clone(installation, &template, name).expect("a database");
 }
 
@@ -277,16 +319,23 @@ const QUIET_RESOLVER: &str = "printf 'nameserver 127.0.0.1\noptions timeout:1 at
 /// Root makes the namespaces, and then becomes Odoo's account; the environment is Odoo's own.
 fn spawn(server: &Server, installation: &Installation, group: &Group) -> Child {
     let odoo = server.serve(installation).expect("Odoo's command line");
+    let mut command = contained(server, installation, group, &odoo);
+    let log = server.log(installation).expect("a log");
+    let errors = log.try_clone().expect("a log");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("unshare")
+}
+
+/// A command of Odoo's in namespaces of its own.
+fn contained(server: &Server, installation: &Installation, group: &Group, odoo: &Command) -> Command {
     let account = &installation.account;
     let mut command = group.command("unshare");
     command.args(["--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "--"]);
     command.args(["sh", "-c", QUIET_RESOLVER]).arg(server.folder(installation).join("resolv.conf")).arg("setpriv");
     command.arg(format!("--reuid={}", account.uid)).arg(format!("--regid={}", account.gid)).arg("--clear-groups");
     command.arg("--").arg(odoo.get_program()).args(odoo.get_args());
-    take_environment(&mut command, &odoo);
-    let log = server.log(installation).expect("a log");
-    let errors = log.try_clone().expect("a log");
-    command.current_dir("/").stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("unshare")
+    take_environment(&mut command, odoo);
+    command.current_dir("/");
+    command
 }
 
 fn take_environment(command: &mut Command, from: &Command) {

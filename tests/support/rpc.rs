@@ -33,10 +33,25 @@ impl Rpc {
 
     /// Calls a method of a model as the administrator.
     pub fn call(&self, model: &str, method: &str, arguments: &Value) -> Value {
-        let database = &self.database;
-        let uid = self.service("common", "login", &json!([database, "admin", "admin"]));
+        self.call_with(model, method, arguments, &json!({}))
+    }
+
+    /// The same, with arguments that have names.
+    pub fn call_with(&self, model: &str, method: &str, arguments: &Value, named: &Value) -> Value {
+        self.execute(&self.log_in(), model, method, arguments, named)
+    }
+
+    /// The administrator's number.
+    pub fn log_in(&self) -> Value {
+        let uid = self.service("common", "login", &json!([self.database, "admin", "admin"]));
         assert!(uid.is_u64(), "the administrator cannot log in: {uid}");
-        self.service("object", "execute_kw", &json!([database, uid, "admin", model, method, arguments, {}]))
+        uid
+    }
+
+    /// Calls a method as the administrator, whose number is known: one request.
+    pub fn execute(&self, uid: &Value, model: &str, method: &str, arguments: &Value, named: &Value) -> Value {
+        let words = json!([self.database, uid, "admin", model, method, arguments, named]);
+        self.service("object", "execute_kw", &words)
     }
 
     fn service(&self, service: &str, method: &str, arguments: &Value) -> Value {

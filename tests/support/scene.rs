@@ -30,8 +30,12 @@ impl Scene {
 
     /// With an Odoo that is started as one says.
     pub fn start(vary: impl FnOnce(Start<'_>) -> Start<'_>) -> Self {
+        Self::start_with(Servers::start(), vary)
+    }
+
+    /// The same, with these servers as the other end.
+    pub fn start_with(servers: Servers, vary: impl FnOnce(Start<'_>) -> Start<'_>) -> Self {
         let group = Group::new().expect("a control group");
-        let servers = Servers::start();
         let daemon = Daemon::start(Scope::Group(group.path().to_path_buf()));
         let odoo = Odoo::start(vary(Start::new(&group, &daemon.run_folder(), &servers)));
         Self { odoo, daemon, servers, group }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -52,6 +53,16 @@ impl Servers {
         let account = Account::obtain().expect("an account");
         let servers = xtask::servers::Servers::start(&checkout(), folder.path(), &account).expect("servers");
         Self { _folder: folder, servers }
+    }
+
+    /// With real ones of what public addons speak besides, by an interpreter that has them.
+    pub fn start_with_real_ones(python: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("network-audit-").tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("our own folder");
+        let account = Account::obtain().expect("an account");
+        let scripts = ["servers.py", "real_servers.py"];
+        let servers = xtask::servers::Servers::start_script(&checkout(), folder.path(), &account, python, &scripts);
+        Self { _folder: folder, servers: servers.expect("servers") }
     }
 
     /// Name to port, as JSON.

@@ -5,6 +5,9 @@ use std::io::Write as _;
 use std::thread;
 
 use auditor_userspace::kernel_btf::{KernelBtf, VMLINUX};
+use auditor_userspace::probe::{HookStatus, Probe};
+
+use crate::kernel_probe::alone;
 
 /// Where skips are noted for whoever counts tests; a line each: the test, a tab, the reason.
 const NOTES: &str = "NETWORK_AUDIT_SKIPS";
@@ -57,6 +60,15 @@ pub fn lengths_of_calls() -> Result<(), String> {
     } else {
         Err("this kernel does not say how much a call moved (Linux 6.3 does)".to_owned())
     }
+}
+
+/// A daemon whose kernel asks programs at its security hooks.
+pub fn security_hooks() -> Result<(), String> {
+    a_daemon()?;
+    let probe = Probe::load(&alone()).map_err(|error| error.to_string())?;
+    let why = |hook: &HookStatus| Some(format!("{} is not to be had here: {}", hook.name, hook.reason()?));
+    let missing = probe.coverage().iter().filter(|hook| hook.guards).find_map(why);
+    missing.map_or(Ok(()), Err)
 }
 
 /// An Odoo to audit, with a daemon to do it.

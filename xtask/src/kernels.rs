@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use comfy_table::{Table, presets};
 use xtask::process::{self, say};
+use xtask::programs::Profile;
 use xtask::tally::Tally;
-use xtask::{ebpf, packages, paths, programs};
+use xtask::{packages, paths, programs};
 
 /// The emulator, and the one program for everything that a booted kernel finds.
 const PACKAGES: &[&str] = &["qemu-system-x86", "busybox-static"];
@@ -69,15 +70,26 @@ fn on_each(filter: Option<&str>) -> Result<Vec<Outcome>> {
 /// What a booted kernel runs.
 struct Programs {
     tests: Vec<PathBuf>,
-    /// What the tests start; they know it by this path.
-    scenarios: PathBuf,
+    /// What the tests start; they know it by these paths.
+    started: Vec<PathBuf>,
 }
 
 fn build() -> Result<Programs> {
     let checkout = paths::checkout()?;
-    ebpf::build()?;
+    programs::auditor(Profile::Dev)?;
     let mut cargo = programs::cargo(&checkout);
-    cargo.args(["test", "--no-run", "-p", "auditor-tests", "--test", "kernel", "--test", "coverage"]);
+    cargo.args([
+        "test",
+        "--no-run",
+        "-p",
+        "auditor-tests",
+        "--test",
+        "kernel",
+        "--test",
+        "guards",
+        "--test",
+        "coverage",
+    ]);
     let output = cargo.stdin(Stdio::null()).output().context("cargo does not start")?;
     let told = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -86,7 +98,8 @@ fn build() -> Result<Programs> {
     let tests: Vec<PathBuf> = told.lines().filter_map(executable).map(|program| checkout.join(program)).collect();
     let first = tests.first().context("cargo does not say where it put the tests")?;
     let folder = first.parent().and_then(Path::parent).context("the tests have no target folder")?;
-    Ok(Programs { scenarios: folder.join("kernel-scenarios"), tests })
+    let started = ["kernel-scenarios", "auditor"].map(|program| folder.join(program)).to_vec();
+    Ok(Programs { tests, started })
 }
 
 /// Reads Cargo's `Executable kernel.rs (target/…/kernel-0123)`.

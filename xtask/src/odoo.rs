@@ -3,6 +3,7 @@
 pub mod database;
 pub mod debian;
 pub mod postgres;
+pub mod public;
 pub mod serve;
 pub mod setup;
 pub mod staging;

@@ -21,8 +21,8 @@ pub fn interpreters() -> BTreeMap<u32, PathBuf> {
     found
 }
 
-/// What the addon's core knows how to name, and the standard library has not.
-const REQUIREMENTS: &[&str] = &["httpx==0.28.1"];
+/// What the addon's core knows how to name, and the standard library has not; and TOML, which it has since Python 3.11.
+const REQUIREMENTS: &[&str] = &["httpx==0.28.1", "tomli==2.2.1"];
 
 /// The interpreter with what the tests want to import besides, in an environment outside of the checkout; made once.
 pub fn for_tests(minor: u32, python: &Path) -> Result<PathBuf> {
@@ -30,6 +30,9 @@ pub fn for_tests(minor: u32, python: &Path) -> Result<PathBuf> {
     environment("test", &folder, python, REQUIREMENTS)?;
     Ok(folder.join("bin/python3"))
 }
+
+/// Published as source only, and plain Python.
+const SOURCES_ONLY: &[&str] = &["pyftpdlib"];
 
 /// Makes an environment of this interpreter with these packages in a folder, if it is not there.
 pub fn environment(purpose: &str, folder: &Path, python: &Path, packages: &[&str]) -> Result<()> {
@@ -39,6 +42,7 @@ pub fn environment(purpose: &str, folder: &Path, python: &Path, packages: &[&str
         process::output(Command::new(python).args(["-m", "venv", "--clear"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/pip"));
         pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]);
+        pip.args(SOURCES_ONLY.iter().map(|name| format!("--no-binary={name}")));
         process::output(pip.args(packages))?;
         fs::write(done, "")?;
     }

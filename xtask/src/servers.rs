@@ -25,12 +25,27 @@ pub struct Servers {
 impl Servers {
     /// Starts them on free ports, as `account`, with their script and log in `folder`.
     pub fn start(checkout: &Path, folder: &Path, account: &Account) -> Result<Self> {
-        let script = folder.join("servers.py");
-        fs::copy(checkout.join("tests/scenarios/servers.py"), &script).context("the servers' script is missing")?;
+        Self::start_script(checkout, folder, account, &setup::system_python()?, &["servers.py"])
+    }
+
+    /// The same, by the last of these scripts, which needs the others.
+    pub fn start_script(
+        checkout: &Path,
+        folder: &Path,
+        account: &Account,
+        python: &Path,
+        scripts: &[&str],
+    ) -> Result<Self> {
+        let mut script = PathBuf::new();
+        for name in scripts {
+            script = folder.join(name);
+            let source = checkout.join("tests/scenarios").join(name);
+            fs::copy(&source, &script).with_context(|| format!("{} is missing", source.display()))?;
+        }
         let log = folder.join("truth.jsonl");
         fs::write(&log, "").with_context(|| format!("{} cannot be written", log.display()))?;
         account.give(&log)?;
-        let mut command = account.command(setup::system_python()?);
+        let mut command = account.command(python);
         command.arg("-B").arg(script).arg("--log").arg(&log);
         for name in ["http", "smtp", "tcp", "udp", "postgres"] {
             command.arg(format!("--{name}-port=0"));

@@ -18,6 +18,9 @@ use crate::{fuzz, kernels};
 /// What tests need besides what Odoo does: a module in C to be built, certificates to be made, namespaces.
 const PACKAGES: &[&str] = &["gcc", "g++", "python3-dev", "openssl", "util-linux"];
 
+/// Another library for notes and trees.
+const GO: &[&str] = &["golang-go", "golang-golang-x-mod-dev"];
+
 /// Runs the tests whose names contain `filter`, or all; prints the counts last.
 pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     let checkout = paths::checkout()?;
@@ -48,6 +51,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
 fn prepare(tally: &mut Tally) -> bool {
     if let Err(error) = packages::install("test", PACKAGES) {
         say("test", &format!("tests that need more are skipped: {error:#}"));
+    }
+    if let Err(error) = packages::install("test", GO) {
+        say("test", &format!("the tests in Go are skipped: {error:#}"));
     }
     if let Err(error) = setup::setup() {
         say("test", &format!("Odoo cannot be set up, so tests with it are skipped: {error:#}"));

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use auditor_common::checkpoint::{Checkpoint, SignedCheckpoint};
-use auditor_common::note::{VerifierKey, unhex_any};
-use auditor_common::proof::{HEADER, ProofFile};
-use auditor_common::tar::Archive;
+use auditor_common::note::{MAX_NOTE, VerifierKey, unhex_any};
+use auditor_common::proof::{HEADER, MAX_PROOF_FILE, ProofFile};
+use auditor_common::tar::{Archive, MAX_MEMBERS};
 use auditor_common::verify::{Expect, Files, Trust, exit, verify_export};
 
 const USAGE: &str = "\
@@ -65,7 +65,7 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 fn seen(path: &Path) -> Result<Checkpoint, String> {
-    let bytes = fs::read(path).map_err(|error| format!("--last-seen: {error}"))?;
+    let bytes = at_most(path, MAX_NOTE).map_err(|error| format!("--last-seen: {error}"))?;
     let signed = SignedCheckpoint::parse(&bytes).map_err(|error| format!("--last-seen: {error}"))?;
     Ok(signed.checkpoint)
 }
@@ -91,6 +91,13 @@ fn main() -> ExitCode {
             ExitCode::from(exit::IO)
         }
     }
+}
+
+/// Reads a small file: of one that is larger, a byte more than it may have, which its parser refuses.
+fn at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// By its name, or by how it begins.
@@ -132,7 +139,7 @@ fn export(arguments: &Arguments) -> io::Result<u8> {
 
 /// One record: where it lies, and that the log's key signed the tree. Whose epoch it was signed in shows an export.
 fn proof(arguments: &Arguments) -> io::Result<u8> {
-    let bytes = fs::read(&arguments.path)?;
+    let bytes = at_most(&arguments.path, MAX_PROOF_FILE)?;
     let say = |word: &str, sentence: &str, code: u8| {
         if arguments.json {
             println!("{{\"exit\":{code},\"summary\":\"{word}\",\"sentence\":{sentence:?}}}");
@@ -181,6 +188,9 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> io::Resu
         let name = entry.file_name().into_string().map_err(|_| io::Error::other("a name that is not text"))?;
         let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
         let kind = entry.file_type()?;
+        if found.len() > MAX_MEMBERS {
+            return Ok(());
+        }
         if kind.is_dir() {
             walk(&entry.path(), &path, found)?;
         } else if kind.is_file() {

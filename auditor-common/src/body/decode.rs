@@ -4,8 +4,9 @@ use minicbor::Decoder;
 
 use super::{
     Ack, AckRecord, Actor, Attribution, Body, BodyError, Call, Checked, ClockStep, CpuMark, Effect, Egress, Export,
-    FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord,
-    Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step, StreamEnd, Unrecorded, class, schema,
+    FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook, Label, Loss, NameSource, Named, Policy, PolicyRecord,
+    Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, Rotate, RunStart, RunStop, Sample, Seal, Step,
+    StreamEnd, Unrecorded, class, schema,
 };
 use crate::endpoint::{Endpoint, MAPPED};
 use crate::record::EntryType;
@@ -22,6 +23,7 @@ impl Body {
             (EntryType::Event, class::FLOW_ENDED | class::FLOW_INTERIM) => Self::FlowTraffic(input.flow_traffic()?),
             (EntryType::Event, class::CALL) => Self::Call(input.call()?),
             (EntryType::Event, class::PROCESS) => Self::Process(input.process_record()?),
+            (EntryType::Event, class::GUARD) => Self::Guard(input.guard()?),
             (EntryType::Seal, 0) => Self::Seal(input.seal()?),
             (EntryType::Loss, 0) => Self::Loss(input.loss()?),
             (EntryType::Loss, class::LOSS_UNRECORDED) => Self::Unrecorded(input.unrecorded()?),
@@ -54,6 +56,11 @@ impl Reader<'_> {
     fn map(&mut self) -> Result<&mut Self, BodyError> {
         self.0.map()?;
         Ok(self)
+    }
+
+    /// How many keys a map has.
+    fn count(&mut self) -> Result<u64, BodyError> {
+        self.0.map()?.ok_or(BodyError::NotCanonical)
     }
 
     fn key(&mut self) -> Result<&mut Self, BodyError> {
@@ -145,8 +152,18 @@ impl Reader<'_> {
         Ok(Body::Genesis { version: self.key()?.text()?, root: self.key()?.bytes()?, log: self.key()?.bytes()? })
     }
 
+    /// The names of a flow's record, if it has the key, which is its last one: `keys` of them are always there.
+    fn names(&mut self, present: u64, keys: u64) -> Result<Vec<Named>, BodyError> {
+        if present == keys {
+            return Ok(Vec::new());
+        }
+        let source = |input: &mut Self| NameSource::from_number(input.uint()?).ok_or(BodyError::Value);
+        let pair = |input: &mut Self| input.pair(Self::text, source);
+        Ok(self.key()?.array(pair)?.into_iter().map(|(name, source)| Named { name, source }).collect())
+    }
+
     fn flow_opened(&mut self) -> Result<FlowOpened, BodyError> {
-        self.map()?;
+        let present = self.count()?;
         let sample = self.sample()?;
         let inbound = self.key()?.flag()?;
         let protocol = self.key()?.uint()?;
@@ -164,11 +181,12 @@ impl Reader<'_> {
             opened_before: self.key()?.flag()?,
             netns: self.key()?.uint()?,
             instance: self.key()?.text()?,
+            names: self.names(present, 14)?,
         })
     }
 
     fn flow_traffic(&mut self) -> Result<FlowTraffic, BodyError> {
-        self.map()?;
+        let present = self.count()?;
         Ok(FlowTraffic {
             sample: self.sample()?,
             flow: self.key()?.uint()?,
@@ -178,6 +196,7 @@ impl Reader<'_> {
             received: self.key()?.maybe(Self::uint)?,
             duration_ns: self.key()?.uint()?,
             handshake_ns: self.key()?.maybe(Self::uint)?,
+            names: self.names(present, 10)?,
         })
     }
 
@@ -202,6 +221,23 @@ impl Reader<'_> {
             change: ProcessChange::from_number(self.key()?.uint()?).ok_or(BodyError::Value)?,
             process: self.key()?.process()?,
             code: self.key()?.maybe(Self::uint)?,
+            attribution: self.key()?.attribution()?,
+            instance: self.key()?.text()?,
+        })
+    }
+
+    fn guard(&mut self) -> Result<Guard, BodyError> {
+        self.map()?;
+        Ok(Guard {
+            sample: self.sample()?,
+            what: Guarded::from_number(self.key()?.uint()?).ok_or(BodyError::Value)?,
+            family: self.key()?.maybe(Self::uint)?,
+            protocol: self.key()?.maybe(Self::uint)?,
+            cookie: self.key()?.maybe(Self::uint)?,
+            netns: self.key()?.maybe(Self::uint)?,
+            opened_before: self.key()?.flag()?,
+            target: self.key()?.maybe(Self::process)?,
+            process: self.key()?.process()?,
             attribution: self.key()?.attribution()?,
             instance: self.key()?.text()?,
         })

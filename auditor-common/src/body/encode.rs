@@ -6,8 +6,9 @@ use minicbor::Encoder;
 use minicbor::encode::{Error, Write};
 
 use super::{
-    AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Hook, Loss,
-    PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd, Unrecorded,
+    AckRecord, Actor, Attribution, Body, Call, CpuMark, Egress, Export, FlowOpened, FlowTraffic, Guard, Hook, Loss,
+    Named, PolicyRecord, Process, ProcessRecord, Prune, Recover, Restated, RunStart, Sample, Seal, StreamEnd,
+    Unrecorded,
 };
 
 impl Body {
@@ -29,6 +30,7 @@ impl Body {
             Self::FlowOpened(flow) => flow_opened(&mut out, flow),
             Self::FlowTraffic(traffic) => flow_traffic(&mut out, traffic),
             Self::Call(call) => self::call(&mut out, call),
+            Self::Guard(guard) => self::guard(&mut out, guard),
             Self::Process(record) => process_record(&mut out, record),
             Self::Seal(seal) => self::seal(&mut out, seal),
             Self::Loss(loss) => self::loss(&mut out, loss),
@@ -177,7 +179,11 @@ fn attribution(out: &mut Writer, who: &Attribution) {
 }
 
 fn flow_opened(out: &mut Writer, flow: &FlowOpened) {
-    sample(out.map(14), &flow.sample).key(4).flag(flow.inbound).key(5).uint(flow.protocol);
+    sample(out.map(14 + u64::from(!flow.names.is_empty())), &flow.sample)
+        .key(4)
+        .flag(flow.inbound)
+        .key(5)
+        .uint(flow.protocol);
     out.key(6).bytes(flow.remote.octets()).key(7).uint(flow.remote.port);
     match &flow.local {
         Some(local) => out.key(8).array(2).bytes(local.octets()).uint(local.port),
@@ -186,13 +192,26 @@ fn flow_opened(out: &mut Writer, flow: &FlowOpened) {
     process(out.key(10).uint(flow.cookie).key(11), &flow.process);
     attribution(out.key(12), &flow.attribution);
     out.key(13).flag(flow.opened_before).key(14).uint(flow.netns).key(15).text(&flow.instance);
+    names(out, 16, &flow.names);
+}
+
+/// The last key of a flow's records, which is absent where there is nothing to say.
+fn names(out: &mut Writer, key: u8, names: &[Named]) {
+    if names.is_empty() {
+        return;
+    }
+    out.key(key).array(names.len());
+    for it in names {
+        out.array(2).text(&it.name).uint(it.source as u8);
+    }
 }
 
 fn flow_traffic(out: &mut Writer, traffic: &FlowTraffic) {
-    sample(out.map(10), &traffic.sample).key(4).uint(traffic.flow);
+    sample(out.map(10 + u64::from(!traffic.names.is_empty())), &traffic.sample).key(4).uint(traffic.flow);
     out.key(5).maybe_uint(traffic.end.map(|end| end as u8)).key(6).maybe_uint(traffic.error);
     out.key(7).maybe_uint(traffic.sent).key(8).maybe_uint(traffic.received);
     out.key(9).uint(traffic.duration_ns).key(10).maybe_uint(traffic.handshake_ns);
+    names(out, 11, &traffic.names);
 }
 
 fn call(out: &mut Writer, call: &Call) {
@@ -208,6 +227,19 @@ fn process_record(out: &mut Writer, record: &ProcessRecord) {
     process(out.key(5), &record.process);
     attribution(out.key(6).maybe_uint(record.code).key(7), &record.attribution);
     out.key(8).text(&record.instance);
+}
+
+fn guard(out: &mut Writer, guard: &Guard) {
+    sample(out.map(13), &guard.sample).key(4).uint(guard.what as u8);
+    out.key(5).maybe_uint(guard.family).key(6).maybe_uint(guard.protocol);
+    out.key(7).maybe_uint(guard.cookie).key(8).maybe_uint(guard.netns).key(9).flag(guard.opened_before);
+    match &guard.target {
+        Some(target) => process(out.key(10), target),
+        None => _ = out.key(10).null(),
+    }
+    process(out.key(11), &guard.process);
+    attribution(out.key(12), &guard.attribution);
+    out.key(13).text(&guard.instance);
 }
 
 fn lost<'w>(out: &'w mut Writer, lost: &[(u64, u64)]) -> &'w mut Writer {

@@ -1,7 +1,7 @@
 //! The bodies as tables: which keys a body has, and what each may hold. `FORMAT.md` has the same tables.
 //!
-//! Every key of a class is present, in ascending order, in the one shortest form (RFC 8949 section 4.2.1): there is
-//! exactly one way to write a body down.
+//! Every key of a class is present, in ascending order, in the one shortest form (RFC 8949 section 4.2.1); only one that
+//! holds [`Kind::Several`] is absent where there are none. There is exactly one way to write a body down.
 
 use minicbor::Decoder;
 use minicbor::data::Type;
@@ -48,6 +48,8 @@ pub enum Kind {
     Tuple(&'static [Kind]),
     /// `null`, or this.
     Maybe(&'static Kind),
+    /// An array of at least one of these; where there is none, the key is absent. For the last key of a class alone.
+    Several(&'static Kind),
 }
 
 const U64: Kind = Kind::Uint(u64::MAX);
@@ -58,6 +60,9 @@ const HASH: Kind = Kind::Bytes(32);
 const KEY: Kind = Kind::Bytes(32);
 /// `[gap, count]` pairs.
 const LOST: Kind = Kind::Array(&Kind::Tuple(&[U64, U64]));
+
+/// `[name, source]` pairs.
+const NAMES: Kind = Kind::Several(&Kind::Tuple(&[Kind::Text, Kind::Between(1, 3)]));
 
 const fn field(key: u8, name: &'static str, kind: Kind) -> Field {
     Field { key, name, kind }
@@ -113,9 +118,10 @@ static FLOW_OPENED: &[Field] = &[
     field(13, "opened_before", Kind::Bool),
     field(14, "netns", U32),
     field(15, "instance", Kind::Text),
+    field(16, "names", NAMES),
 ];
 
-const fn flow_traffic(end: Kind) -> [Field; 10] {
+const fn flow_traffic(end: Kind) -> [Field; 11] {
     [
         BOOT_NS,
         CPU,
@@ -127,6 +133,7 @@ const fn flow_traffic(end: Kind) -> [Field; 10] {
         field(8, "received", Kind::Maybe(&U64)),
         field(9, "duration_ns", U64),
         field(10, "handshake_ns", Kind::Maybe(&U64)),
+        field(11, "names", NAMES),
     ]
 }
 
@@ -155,6 +162,22 @@ static PROCESS_RECORD: &[Field] = &[
     field(6, "code", Kind::Maybe(&U32)),
     field(7, "attribution", Kind::Map(ATTRIBUTION)),
     field(8, "instance", Kind::Text),
+];
+
+static GUARD: &[Field] = &[
+    BOOT_NS,
+    CPU,
+    KSEQ,
+    field(4, "what", Kind::Between(1, 4)),
+    field(5, "family", Kind::Maybe(&U16)),
+    field(6, "protocol", Kind::Maybe(&U16)),
+    field(7, "cookie", Kind::Maybe(&U64)),
+    field(8, "netns", Kind::Maybe(&U32)),
+    field(9, "opened_before", Kind::Bool),
+    field(10, "target", Kind::Maybe(&Kind::Map(PROCESS))),
+    field(11, "process", Kind::Map(PROCESS)),
+    field(12, "attribution", Kind::Map(ATTRIBUTION)),
+    field(13, "instance", Kind::Text),
 ];
 
 static SEAL: &[Field] = &[
@@ -294,6 +317,7 @@ pub static BODIES: &[(EntryType, u32, &str, &[Field])] = &[
     (EntryType::Event, class::FLOW_INTERIM, "EVENT flow interim", FLOW_INTERIM),
     (EntryType::Event, class::CALL, "EVENT call", CALL),
     (EntryType::Event, class::PROCESS, "EVENT process", PROCESS_RECORD),
+    (EntryType::Event, class::GUARD, "EVENT guard", GUARD),
     (EntryType::Seal, 0, "SEAL", SEAL),
     (EntryType::Loss, 0, "LOSS", LOSS),
     (EntryType::Loss, class::LOSS_UNRECORDED, "LOSS by policy", UNRECORDED),
@@ -333,7 +357,7 @@ pub fn sample(class: u32, bytes: &[u8]) -> Result<Sample, BodyError> {
     let kind = EntryType::Event;
     let fields = fields(kind, class).ok_or(BodyError::Unknown { kind, class })?;
     let mut input = Decoder::new(bytes);
-    head(&mut input, fields.len() as u64, |input| Ok(input.map()?))?;
+    present(&mut input, fields)?;
     key(&mut input, BOOT_NS.key)?;
     let boot_ns = uint(&mut input).map_err(|error| error.within(&BOOT_NS))?;
     key(&mut input, CPU.key)?;
@@ -362,8 +386,18 @@ fn entry(input: &mut Decoder<'_>, field: &'static Field) -> Result<(), BodyError
 }
 
 fn map(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<(), BodyError> {
+    present(input, fields)?.iter().try_for_each(|field| entry(input, field))
+}
+
+/// Reads the head of a map: which of its keys are there.
+fn present(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<&'static [Field], BodyError> {
+    let without = match fields.split_last() {
+        Some((Field { kind: Kind::Several(_), .. }, others)) => others,
+        _ => fields,
+    };
+    let fields = if input.probe().map()? == Some(without.len() as u64) { without } else { fields };
     head(input, fields.len() as u64, |input| Ok(input.map()?))?;
-    fields.iter().try_for_each(|field| entry(input, field))
+    Ok(fields)
 }
 
 fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
@@ -380,17 +414,8 @@ fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
             bytes => bytes.len() == 4,
         },
         Kind::Map(fields) => return map(input, fields),
-        Kind::Array(kind) => {
-            let from = input.position();
-            let count = input.array()?.ok_or(BodyError::NotCanonical)?;
-            if input.position() - from != head_len(count) {
-                return Err(BodyError::NotCanonical);
-            }
-            for _ in 0..count {
-                value(input, *kind)?;
-            }
-            true
-        }
+        Kind::Array(kind) => array(input, *kind).map(|_| true)?,
+        Kind::Several(kind) => array(input, *kind)? > 0,
         Kind::Tuple(kinds) => {
             head(input, kinds.len() as u64, |input| Ok(input.array()?))?;
             for kind in kinds {
@@ -402,6 +427,19 @@ fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
         Kind::Maybe(kind) => return value(input, *kind),
     };
     if fits { Ok(()) } else { Err(BodyError::Value) }
+}
+
+/// Reads an array of these; how many there are.
+fn array(input: &mut Decoder<'_>, kind: Kind) -> Result<u64, BodyError> {
+    let from = input.position();
+    let count = input.array()?.ok_or(BodyError::NotCanonical)?;
+    if input.position() - from != head_len(count) {
+        return Err(BodyError::NotCanonical);
+    }
+    for _ in 0..count {
+        value(input, kind)?;
+    }
+    Ok(count)
 }
 
 /// Reads an unsigned number in its shortest form.

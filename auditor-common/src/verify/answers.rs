@@ -32,7 +32,11 @@ impl Verifier {
             None => {}
         }
         let records = self.tree.size() - self.start;
-        let unsealed = self.tree.size().saturating_sub(size.max(self.start));
+        // Where it ended before its time, the seal of what was read may be further on.
+        let unsealed = match self.finding {
+            Some(_) => 0,
+            None => self.tree.size().saturating_sub(size.max(self.start)),
+        };
         let origin = self.identity.origin.to_string();
         let mut required = super::REQUIRED;
         required[Question::Authenticity as usize] = self.identity.pinned;
@@ -173,6 +177,10 @@ impl Verifier {
             Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
             Released::Newest(_) if self.released_met => {
                 Answer::new(Standing::Proven, format!("complete up to size {size}, and not behind what was released"))
+            }
+            Released::Newest(_) if self.finding.is_some() => {
+                // It may be further on, where nobody looked.
+                Answer::new(Standing::NotProven, "the verification ended before its time")
             }
             Released::Newest(released) => Answer::new(
                 Standing::Violated,

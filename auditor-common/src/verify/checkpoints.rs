@@ -62,7 +62,8 @@ impl Verifier {
             && released.checkpoint.size == size
         {
             if released.checkpoint != signed.checkpoint {
-                return Err(wrong("another root was released at this size: the ledger was forked".to_owned()));
+                let sentence = format!("another root was released at size {size}: the ledger was forked");
+                return Err(super::rows::tail_violated(Some(size - 1), sentence));
             }
             self.released_met = true;
         }

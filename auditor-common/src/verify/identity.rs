@@ -95,11 +95,13 @@ fn follow(
         let number = epochs.len() as u32;
         let what = format!("the note of epoch {number}");
         if signed.epoch.origin != *origin || signed.epoch.epoch != number {
-            return Err(Finding::Violated {
-                question: super::Question::Authenticity,
-                record: None,
-                sentence: format!("{what} is missing"),
-            });
+            let twice = signed.epoch.origin == *origin && signed.epoch.epoch.checked_add(1) == Some(number);
+            let sentence = if twice {
+                format!("there are two notes of epoch {}, which say different things", signed.epoch.epoch)
+            } else {
+                format!("{what} is missing")
+            };
+            return Err(Finding::Violated { question: super::Question::Authenticity, record: None, sentence });
         }
         let signer = match epochs.last() {
             Some(last) => Some(&last.key),

@@ -9,7 +9,7 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::epoch::EpochNote;
 use crate::merkle::{CompactRange, GrowingTree, Hash, leaf, verify_inclusion};
 use crate::record::{ENTRY_LEN, Entry, EntryType, Row, commit, genesis_prev, hash_rows};
-use crate::stream::{CONTROL, StreamTable, table_leaf};
+use crate::stream::{CONTROL, StreamTable, may_be_an_instances, table_leaf};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
 const DRIFT_NS: u64 = 1_000_000_000;
@@ -540,7 +540,14 @@ impl Verifier {
         let own = entry.stream_tag == CONTROL;
         let out_of_place =
             || Finding::integrity(seq, format!("record {seq} does not follow the one before it in its stream"));
-        if own != (entry.kind != EntryType::Event) {
+        let is_event = entry.kind == EntryType::Event;
+        let fits = if own {
+            !is_event
+        } else {
+            // Out of all streams is nothing but traffic.
+            may_be_an_instances(entry.kind, entry.class) && (is_event || entry.stream_tag != [0; 16])
+        };
+        if !fits {
             return Err(out_of_place());
         }
         if let Scope::Excerpt { tag, .. } = &self.evidence.scope {

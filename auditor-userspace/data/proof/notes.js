@@ -3,13 +3,8 @@
 const P = 2n ** 255n - 19n;
 const L = 2n ** 252n + 27742317777372353535851937790883648493n;
 /** The ordinates of the points of small order: whoever has such a key has everybody's signature. */
-const SMALL = [
-    0n,
-    1n,
-    P - 1n,
-    2707385501144840649318225287225658788936804267575313519463743609750303021n,
-    55188659117513257062467267217118295137698188065244968500265048394206261417927n,
-];
+const OF_ORDER_8 = 55188659117513257062467267217118295137698188065244968500265048394206261417927n;
+const SMALL = [0n, 1n, P - 1n, OF_ORDER_8, P - OF_ORDER_8];
 
 const little = (bytes) => bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 const ordinate = (point) => little(point) & (2n ** 255n - 1n);

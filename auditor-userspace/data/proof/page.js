@@ -31,6 +31,13 @@ function address(bytes, port) {
 
 const bytesCount = (value) => (value === null || value === undefined ? "-" : String(value));
 
+const GUARDED = new Map([
+    [1n, "a raw socket"],
+    [2n, "a packet socket"],
+    [3n, "a descriptor taken out"],
+    [4n, "a hold as a debugger has it"],
+]);
+
 const SENTENCES = {
     "2 1": (body) => {
         const [process, whose] = [body.get(11), body.get(12)];
@@ -42,6 +49,11 @@ const SENTENCES = {
     "2 3": (body) => `flow ${body.get(4)} goes on: sent ${bytesCount(body.get(7))}, received ${bytesCount(body.get(8))} bytes`,
     "2 4": (body) => `call ${body.get(6)} ${body.get(7) ?? ""} by ${body.get(8).get(2) ?? "no module named"}`,
     "2 5": (body) => `process ${body.get(5).get(4) ?? "?"}/${body.get(5).get(1)}: change ${body.get(4)}`,
+    "2 6": (body) => {
+        const [target, process] = [body.get(10), body.get(11)];
+        const whom = target ? ` of ${target.get(4) ?? "?"}/${target.get(1)}` : "";
+        return `guarded: ${GUARDED.get(body.get(4)) ?? "?"}${whom} by ${process.get(4) ?? "?"}/${process.get(1)}`;
+    },
     "1 0": (body) => `the ledger begins, version ${body.get(1)}`,
     "3 0": (body) => `seal: ${body.get(4)} samples since the run began`,
     "4 0": (body) => `lost: ${body.get(5)}`,

@@ -17,6 +17,8 @@ const TYPES = new Map([
     [RECOVER, "RECOVER"],
 ]);
 const OWN_STREAM = "94924f46b327cd51a03f6938bcb587f2";
+/** What is no traffic, and may be in an instance's stream: type and class. */
+const OF_INSTANCES = new Set([`${LOSS} 1`, `${POLICY} 1`, `${POLICY} 2`, `${POLICY} 3`]);
 const NOBODY = 2n ** 64n - 1n;
 const SECOND = 1_000_000_000n;
 
@@ -150,10 +152,13 @@ class Records {
         const follows = last
             ? entry.streamN === last[0] + 1n && entry.streamPrev === last[1]
             : before || (entry.streamN === 0n && entry.streamPrev === NOBODY);
-        if (own !== (entry.type !== EVENT) || (this.tag && !own && entry.tag !== this.tag) || !follows) {
+        const none = /^0*$/.test(entry.tag);
+        const isEvent = entry.type === EVENT;
+        const fits = own ? !isEvent : isEvent || (!none && OF_INSTANCES.has(`${entry.type} ${entry.class}`));
+        if (!fits || (this.tag && !own && entry.tag !== this.tag) || !follows) {
             throw this.wrong(seq, "it does not follow in its stream: records of it are missing");
         }
-        if (!/^0*$/.test(entry.tag)) {
+        if (!none) {
             this.streams.set(entry.tag, [entry.streamN, entry.seq]);
         }
     }

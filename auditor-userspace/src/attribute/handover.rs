@@ -121,6 +121,8 @@ struct Peer {
     uid: u32,
     who: Identity,
     ring: RingReader,
+    /// The newest connection that it has accepted and used, by the kernel's word (CLOCK_MONOTONIC nanoseconds).
+    accepted_ns: u64,
 }
 
 /// The socket, and who has handed over a ring.
@@ -213,7 +215,7 @@ impl Handover {
             Ok(ring) => {
                 claims.begin(who);
                 self.replace(who);
-                self.peers.push(Peer { connection: waiting.connection, uid, who, ring });
+                self.peers.push(Peer { connection: waiting.connection, uid, who, ring, accepted_ns: 0 });
                 accepted.begun.push(who);
             }
             Err(refusal) => accepted.refused.push((uid, who.tgid, refusal)),
@@ -241,9 +243,18 @@ impl Handover {
         missing
     }
 
-    /// Processes whose hook was silent for longer than this while they served requests.
+    /// By the kernel's word this process uses a connection that came at this time (CLOCK_MONOTONIC): it has accepted it
+    /// since.
+    pub fn accepted(&mut self, who: Identity, mono_ns: u64) {
+        for peer in self.peers.iter_mut().filter(|peer| same_process(peer.who, who)) {
+            peer.accepted_ns = peer.accepted_ns.max(mono_ns);
+        }
+    }
+
+    /// Processes whose hook was silent for longer than this while they accepted connections or served requests.
     pub fn silent(&self, longer_than_ns: u64) -> impl Iterator<Item = Identity> {
-        self.peers.iter().filter(move |peer| peer.ring.silence_ns() > longer_than_ns).map(|peer| peer.who)
+        let is_silent = move |peer: &&Peer| peer.ring.silence_ns(peer.accepted_ns) > longer_than_ns;
+        self.peers.iter().filter(is_silent).map(|peer| peer.who)
     }
 
     /// A process has ended, and its ring was read since.

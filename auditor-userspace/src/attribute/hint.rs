@@ -302,11 +302,12 @@ impl RingReader {
         Ok(batch)
     }
 
-    /// For how long the hook has been silent while requests were served. It is asked to say that it is alive before
-    /// each of them, so this is some microseconds, unless it was silenced.
+    /// For how long the hook has been silent while requests were served, or connections accepted: `accepted_ns` is when
+    /// the newest of them came, by the kernel's word (CLOCK_MONOTONIC). The hook says that it is alive whenever Python
+    /// makes a socket, which is how it accepts, and before each request; so this is nothing, unless it was silenced.
     #[must_use]
-    pub fn silence_ns(&self) -> u64 {
-        self.served_ns.saturating_sub(self.seen.heartbeat_ns)
+    pub fn silence_ns(&self, accepted_ns: u64) -> u64 {
+        self.served_ns.max(accepted_ns).saturating_sub(self.seen.heartbeat_ns)
     }
 
     fn read_span(&mut self, head: u64, batch: &mut Batch) -> io::Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -99,14 +100,30 @@ fn named(process: &Seen, folder: &Path) -> Vec<Named> {
         found.push(Named { host: value.to_owned(), port, purpose, place });
     }
     found.extend(of_environment(&environment));
-    let resolvers = text(&folder.join("root/etc/resolv.conf")).unwrap_or_default();
-    found.extend(resolvers.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(|host| Named {
-        host: host.trim().to_owned(),
+    found.extend(servers(&text(&folder.join("root/etc/resolv.conf")).unwrap_or_default()).map(|host| Named {
+        host: host.to_owned(),
         port: Some(53),
         purpose: "name server",
         place: "/etc/resolv.conf".to_owned(),
     }));
     found
+}
+
+/// The name servers that a `resolv.conf` names.
+pub fn servers(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(str::trim)
+}
+
+/// The `resolv.conf` of a process, empty if it has none; `None` if that cannot be found out.
+#[must_use]
+pub fn name_servers(tgid: u32) -> Option<String> {
+    let path = Path::new("/proc").join(tgid.to_string()).join("root/etc/resolv.conf");
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::exists) => {
+            Some(String::new())
+        }
+        _ => text(&path),
+    }
 }
 
 /// A path as the process itself would open it.

@@ -16,12 +16,14 @@ pub(super) fn print(places: &Places, asked: &EventsArgs) -> anyhow::Result<u8> {
         writeln!(out, "{}", events::HEADING)?;
     }
     let mut failed = None;
-    client::lines(&places.api_socket(), &question(&asked.which, asked.follow), |record| match line(asked, &record) {
-        None => true,
-        Some(line) => {
-            let written = writeln!(out, "{line}").and_then(|()| out.flush());
-            failed = written.err();
-            failed.is_none()
+    client::lines(&places.api_socket(), &question(&asked.which, asked.guard.as_deref(), asked.follow), |record| {
+        match line(asked, &record) {
+            None => true,
+            Some(line) => {
+                let written = writeln!(out, "{line}").and_then(|()| out.flush());
+                failed = written.err();
+                failed.is_none()
+            }
         }
     })?;
     failed.map_or(Ok(exit::FINE), |error| Err(error.into()))
@@ -35,7 +37,7 @@ fn line(asked: &EventsArgs, record: &Value) -> Option<String> {
 }
 
 /// Which records, as the daemon is asked for them.
-pub(super) fn question(which: &WhichArgs, follow: bool) -> String {
+pub(super) fn question(which: &WhichArgs, guard: Option<&str>, follow: bool) -> String {
     let mut query: Vec<(&str, String)> = Vec::new();
     if let Some(since) = which.since {
         query.push(("since_ns", since.wall_ns(clock::now().wall_ns).to_string()));
@@ -51,6 +53,9 @@ pub(super) fn question(which: &WhichArgs, follow: bool) -> String {
     }
     if let Some(instance) = &which.instance {
         query.push(("instance", instance.clone()));
+    }
+    if let Some(guard) = guard {
+        query.push(("guard", guard.to_owned()));
     }
     let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
     client::path(if follow { "/v1/events" } else { "/v1/records" }, &query)
@@ -75,7 +80,7 @@ mod tests {
     fn check(typed: &str, asks: &str) {
         let cli = Cli::try_parse_from(typed.split(' ')).expect("it can be typed");
         let Command::Events(asked) = cli.command else { panic!("it is about events") };
-        assert_eq!(question(&asked.which, asked.follow), asks);
+        assert_eq!(question(&asked.which, asked.guard.as_deref(), asked.follow), asks);
     }
 
     #[test]
@@ -84,6 +89,7 @@ mod tests {
         check("auditor events -f --module a&b", "/v1/events?module=a%26b");
         check("auditor events --label self_reported --direction in", "/v1/records?label=self_reported&direction=in");
         check("auditor events --instance a --label absent", "/v1/records?label=absent&instance=a");
+        check("auditor events --guard raw_socket", "/v1/records?guard=raw_socket");
         check("auditor events --since 1970-01-01T00:00:01Z", "/v1/records?since_ns=1000000000");
     }
 }

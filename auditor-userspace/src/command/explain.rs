@@ -9,6 +9,7 @@ use crate::attribute::reason;
 use crate::client;
 use crate::command::exit;
 use crate::config::Places;
+use crate::events;
 use crate::report::text::printable;
 
 /// Says what a record says, how that is known, and what it proves.
@@ -42,6 +43,14 @@ fn explain(record: &Value) -> String {
     if flow["remote"].is_object() {
         line(format!("  the kernel saw: {}", seen(flow)));
     }
+    if record["class"] == "guard" {
+        line(format!("  the kernel saw: {} with {}", who(&record["process"]), events::guarded(record)));
+        line("  ALARM: no ordinary Odoo does this".to_owned());
+    }
+    let later = if record["opened"].is_object() { &record["names"] } else { &Value::Null };
+    for named in [&flow["names"], later].into_iter().filter_map(Value::as_array).flatten() {
+        line(format!("  called: {} ({})", word(&named["name"]), how_named(word(&named["source"]))));
+    }
     if let (Some(sent), Some(received)) = (record.get("sent"), record.get("received")) {
         line(format!("  payload: {} sent, {} received", counted(sent), counted(received)));
     }
@@ -73,14 +82,26 @@ fn seen(flow: &Value) -> String {
     let address = word(&flow["remote"]["address"]);
     let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
     let remote = format!("{address}:{}", flow["remote"]["port"]);
-    let who = match process["tgid"].as_u64() {
-        Some(tgid) if tgid > 0 => format!("process {tgid} ({})", process["comm"].as_str().unwrap_or("?")),
-        _ => "an unknown process".to_owned(),
-    };
+    let who = who(process);
     let protocol = word(&flow["protocol"]);
     match word(&flow["direction"]) {
         "in" => format!("{who} served {remote} over {protocol}"),
         _ => format!("{who} went to {remote} over {protocol}"),
+    }
+}
+
+fn who(process: &Value) -> String {
+    match process["tgid"].as_u64() {
+        Some(tgid) if tgid > 0 => format!("process {tgid} ({})", process["comm"].as_str().unwrap_or("?")),
+        _ => "an unknown process".to_owned(),
+    }
+}
+
+fn how_named(source: &str) -> &'static str {
+    match source {
+        "dns" => "dns: an answer that this Odoo received, seen by the kernel",
+        "sni" => "sni: the server's name in its TLS handshake, which the client writes, seen by the kernel",
+        _ => "a claim: an answer of a name server that the process chose itself",
     }
 }
 
@@ -114,6 +135,7 @@ fn why(word: &str) -> Option<&'static str> {
         reason::OPENED_BEFORE => "the socket was there before the auditor",
         reason::GENERATED => "the claim names code that came out of no file",
         reason::AMBIGUOUS => "native code, which leaves no trace, may have been the caller",
+        reason::RESOLVER => "a look-up, by a name server of the process's own resolv.conf",
         reason::UNBOUND => "a claim without a socket that the kernel saw",
         _ => return None,
     })
@@ -141,6 +163,7 @@ mod tests {
             "direction": "out", "protocol": "tcp", "remote": {"address": "192.0.2.7", "port": 443},
             "process": {"tgid": 17, "comm": "odoo"},
             "attribution": {"label": "matched", "module": "vendor", "site": "a.py:3 f\u{1b}[2J", "reason": "cookie"},
+            "names": [{"name": "erp.example.com", "source": "dns"}],
         });
         let text = explain(&record);
         for expected in [
@@ -148,11 +171,22 @@ mod tests {
             "process 17 (odoo) went to 192.0.2.7:443 over tcp",
             "vendor, matched:",
             "(by the socket's cookie)",
+            "called: erp.example.com (dns: an answer that this Odoo received, seen by the kernel)",
             "called at: a.py:3 f?[2J (a claim)",
             "`auditor prove 7`",
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
+    }
+
+    #[test]
+    fn what_no_ordinary_odoo_does_is_told_with_what_it_was() {
+        let record = json!({
+            "seq": 8, "class": "guard", "sealed": true, "run": 1, "what": "raw_socket", "protocol": "icmp",
+            "process": {"tgid": 17, "comm": "odoo"}, "attribution": {"label": "absent", "reason": "no-claim"},
+        });
+        let text = explain(&record);
+        assert!(text.contains("the kernel saw: process 17 (odoo) with a raw socket for icmp\n  ALARM"), "{text}");
     }
 
     #[test]

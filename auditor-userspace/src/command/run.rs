@@ -39,6 +39,9 @@ use crate::serve::status::Status;
 use crate::serve::wire;
 use crate::store::{OpenOptions, Opened, PreviousRun, Store};
 
+/// Nothing that was read waits longer than this for its record, nanoseconds.
+const WAIT_MAX_NS: u64 = 10_000_000_000;
+
 /// Records until it is told to stop.
 pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     let Configured { file, catalogue, texts } = config::read(args.config.as_deref())?;
@@ -82,6 +85,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
 
     let status = Arc::new(RwLock::new(Status {
         version: env!("CARGO_PKG_VERSION").into(),
+        api: crate::serve::API,
         pid: std::process::id(),
         since: wire::time(clock::now().wall_ns),
         scope: config.scope.to_string(),
@@ -92,7 +96,8 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
     }));
     let instances = Instances::default();
     let (committed, committed_watch) = watch::channel(store.acknowledged());
-    let host = Host { missing_tier: missing_tier(&probe.coverage()), ..Host::default() };
+    let host =
+        Host { missing_tier: missing_tier(&probe.coverage()), sees_names: probe.sees_packets(), ..Host::default() };
     let books = Shelf::new(Books::new(catalogue.clone(), Policies::new(config.file.terms()), host));
     let (desk, orders) = orders::desk();
     let checks = Checks { books: books.clone(), desk: desk.clone() };
@@ -223,9 +228,10 @@ fn record_start(
         hooks: crate::pipeline::hooks(&probe.coverage()),
     };
     store.append(&Body::RunStart(start), now)?;
-    if let Some(loss) = interruption(&opened.previous, now) {
+    for loss in interruption(opened, now) {
         store.append(&Body::Loss(loss), now)?;
     }
+    store.waits(0);
     store.commit()?;
     Ok(())
 }
@@ -238,16 +244,26 @@ const fn previous_word(previous: &PreviousRun) -> &'static str {
     }
 }
 
-/// A run that did not say that it stopped has lost what it had read and not committed, and what came until now.
-fn interruption(previous: &PreviousRun, now: Now) -> Option<Loss> {
-    let PreviousRun::Interrupted { last_wall_ns } = previous else { return None };
-    Some(Loss {
+/// A run that did not say that it stopped has lost what it had read and not committed, and what came until now; and what it
+/// had counted and waited with, which lies before its last durable record.
+fn interruption(opened: &Opened, now: Now) -> Vec<Loss> {
+    let PreviousRun::Interrupted { last_wall_ns } = opened.previous else { return Vec::new() };
+    let dark = Loss {
         gap: Gap::NotRunning as u64,
         count: None,
-        from_wall_ns: Some(*last_wall_ns),
+        from_wall_ns: Some(last_wall_ns),
         until_wall_ns: Some(now.wall_ns),
         detail: "the daemon ended without saying so: nobody was looking, and what was not committed is lost".into(),
-    })
+    };
+    let waited = (opened.waiting > 0).then(|| Loss {
+        gap: Gap::Uncommitted as u64,
+        count: Some(opened.waiting),
+        from_wall_ns: Some(last_wall_ns.saturating_sub(WAIT_MAX_NS)),
+        until_wall_ns: Some(last_wall_ns),
+        detail: "connections that were accepted, and calls, of which the daemon waited for the other witness's word"
+            .into(),
+    });
+    [dark].into_iter().chain(waited).collect()
 }
 
 /// Since when calls are this run's to record (CLOCK_BOOTTIME): since the run before it was cut off, or else since now.

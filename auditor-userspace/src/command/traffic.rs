@@ -25,7 +25,7 @@ pub(super) fn flows(places: &Places, asked: &FlowsArgs) -> anyhow::Result<u8> {
     let mut flows: BTreeMap<u64, Flow> = BTreeMap::new();
     // All of them are held until the last record has come: nobody means half a year.
     let which = WhichArgs { since: asked.which.since.or(Some(Since::Ago(DAY_NS))), ..asked.which.clone() };
-    client::lines(&places.api_socket(), &question(&which, false), |record| {
+    client::lines(&places.api_socket(), &question(&which, None, false), |record| {
         match record["class"].as_str() {
             Some("flow_opened") => {
                 let seq = record["seq"].as_u64().unwrap_or_default();

@@ -144,13 +144,19 @@ impl Facts {
     /// Nothing.
     #[must_use]
     pub const fn none() -> Self {
+        Self::where_names_are_seen(false)
+    }
+
+    /// Nothing but whether names are seen in the kernel.
+    #[must_use]
+    pub const fn where_names_are_seen(sees_names: bool) -> Self {
         Self {
             addresses: BTreeSet::new(),
             listeners: BTreeSet::new(),
             own_names: Vec::new(),
             configured: Vec::new(),
             modules: BTreeMap::new(),
-            sees_names: false,
+            sees_names,
             dropped: 0,
         }
     }

@@ -110,12 +110,12 @@ impl Pipeline {
         let of_others = self.sockets.owner(cookie).is_some();
         call.boot_ns >= member.since_ns
             && self.accounts.is_whole()
-            && self.parts.probe.coverage().iter().all(crate::probe::HookStatus::is_active)
+            && self.parts.probe.coverage().iter().all(|hook| hook.guards || hook.sees_packets() || hook.is_active())
             && (of_others || self.parts.probe.socket(cookie).is_none())
     }
 
     /// The process of a claim, if it is audited, or was until a moment ago.
-    fn audited(&self, who: Identity) -> Option<&Member> {
+    pub(super) fn audited(&self, who: Identity) -> Option<&Member> {
         let now = self.lineage.get(who.tgid);
         let departed = self.departed.iter().map(|(member, _)| member);
         now.into_iter().chain(departed).find(|member| same_process(member.identity, who))

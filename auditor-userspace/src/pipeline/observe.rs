@@ -1,5 +1,7 @@
 //! One event through the stages: flow, attribution, evidence, record.
 
+use std::rc::Rc;
+
 use auditor_common::body::{Body, ProcessChange, ProcessRecord};
 use auditor_common::event::{Exec, Exit, Fork, Header, flag};
 
@@ -13,6 +15,7 @@ use crate::clock::Now;
 use crate::decode::Event;
 use crate::evidence;
 use crate::flow::{Change, Opened, PENDING};
+use crate::name::hello;
 
 impl Pipeline {
     /// Everything that was drained.
@@ -47,9 +50,12 @@ impl Pipeline {
                 self.flows.closed(it, changes);
             }
             Event::Listen(_) => {}
+            Event::Answer(it) => self.answered(it, now),
+            Event::Hello(it) => self.flows.greeted(it, hello::read(it).map(Rc::from), changes),
             Event::Fork(it) => return self.forked(it, now),
             Event::Exec(it) => return self.executed(it, now),
             Event::Exit(it) => return self.exited(it, now),
+            Event::Guard(it) => self.guarded(it, now),
         }
         self.record_changes(now)
     }
@@ -80,6 +86,11 @@ impl Pipeline {
                         self.append(evidence::ended(&ended), now)?;
                     }
                 }
+                Change::Greeted(greeted) => {
+                    if !Withheld::is(greeted.flow) {
+                        self.append(evidence::greeted_late(&greeted), now)?;
+                    }
+                }
             }
         }
         self.changes = changes;
@@ -89,15 +100,20 @@ impl Pipeline {
     fn record_opened(&mut self, opened: &Opened, now: Now) -> anyhow::Result<u64> {
         self.know(&opened.header);
         let header = &opened.header;
+        if opened.inbound && opened.owner_known && !opened.opened_before {
+            self.parts.handover.accepted(header.into(), now.mono_from_boot(header.boot_ns));
+        }
         let member = self.member(header);
         let attribution = attribute::flow(&self.claims, opened, member);
         let (process, instance) = match member {
             Some(member) => (member.process(header.tid, header.cgroup), member.instance.clone()),
             None => (evidence::bare_process(header), String::new()),
         };
+        let attribution = self.explained(attribution, opened, &instance);
         let seq = if self.records(&instance) {
             let discretion = self.discretion(&instance);
-            self.append(evidence::opened(opened, process, attribution, instance, discretion), now)?
+            let names = if opened.inbound { Vec::new() } else { self.names.of(&instance, header, &opened.remote) };
+            self.append(evidence::opened(opened, process, attribution, instance, names, discretion), now)?
         } else {
             self.withheld.flow(&instance, now)
         };
@@ -108,12 +124,12 @@ impl Pipeline {
     }
 
     /// The audited process of an event, if it is the one that is known under its number.
-    fn member(&self, header: &Header) -> Option<&Member> {
+    pub(super) fn member(&self, header: &Header) -> Option<&Member> {
         self.lineage.get(header.tgid).filter(|member| same_process(member.identity, header.into()))
     }
 
     /// A process that the kernel audits and nobody told us about (the event that did was lost) is taken in as it is.
-    fn know(&mut self, header: &Header) {
+    pub(super) fn know(&mut self, header: &Header) {
         if header.tgid == 0 || self.member(header).is_some() {
             return;
         }
@@ -140,6 +156,7 @@ impl Pipeline {
     fn executed(&mut self, event: &Exec, now: Now) -> anyhow::Result<()> {
         let header = &event.header;
         self.know(header);
+        self.record_guards(true, now)?;
         let program = Program {
             comm: text(&event.comm),
             executable: (!event.filename.starts_with(&[0])).then(|| text(&event.filename)),
@@ -172,11 +189,13 @@ impl Pipeline {
         if self.member(header).is_none() {
             return Ok(());
         }
+        self.record_guards(true, now)?;
         let Some(member) = self.lineage.exited(header.tgid) else { return Ok(()) };
         let body = about(&member, ProcessChange::Exited, header, header.tid, Some(event.code));
         self.append_about(body, now)?;
         self.claims.forget(member.identity);
         self.parts.handover.forget(member.identity);
+        self.forget_names(&member.instance);
         self.departed.push((member, now.boot_ns));
         self.tell_instances();
         Ok(())

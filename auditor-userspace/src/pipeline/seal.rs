@@ -73,10 +73,17 @@ impl Pipeline {
     }
 
     fn commit(&mut self) -> anyhow::Result<()> {
+        self.note_waiting();
         self.parts.store.commit()?;
         self.due.commit = None;
         self.parts.committed.send_replace(self.parts.store.acknowledged());
         Ok(())
+    }
+
+    /// What was read and waits for the other witness's word is lost if the daemon dies meanwhile: then the next one says
+    /// how much that was.
+    fn note_waiting(&mut self) {
+        self.parts.store.waits(self.flows.waiting().saturating_add(self.waiting.len() as u64));
     }
 
     /// Seals what is due.
@@ -102,6 +109,7 @@ impl Pipeline {
         make: impl FnOnce(&mut Store, SealInput) -> Result<T, StoreError>,
     ) -> Result<T, Sealing> {
         let input = self.balance(now)?;
+        self.note_waiting();
         let before = self.parts.store.sealed();
         let made = make(&mut self.parts.store, input.clone());
         if self.parts.store.is_stopped() {
@@ -126,6 +134,7 @@ impl Pipeline {
         self.drain_up_to(&marks, now)?;
         self.flows.flush(Flush::Seal, now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
+        self.record_guards(true, now)?;
         self.record_overflows(now)?;
         self.declare_withheld(None, DECLARE_NS, now)?;
         self.record_egress(now)?;

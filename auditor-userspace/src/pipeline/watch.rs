@@ -27,6 +27,8 @@ const SETTLED_NS: u64 = 10_000_000_000;
 const IDLE_LOOK_NS: u64 = 1_000_000_000;
 /// A hook that does not answer for this long while requests are served is silenced.
 const SILENCE_NS: u64 = 5_000_000_000;
+/// At so many looks, one after the other: a server in C accepts without Python, which hears of it with the request.
+const SILENT_LOOKS: u32 = 2;
 /// How often the window is told how things are.
 const TELL_NS: u64 = 250_000_000;
 
@@ -63,10 +65,12 @@ impl Pipeline {
     /// nobody names it any more.
     fn record_silenced(&mut self, now: Now) -> anyhow::Result<()> {
         let silent: BTreeSet<u32> = self.parts.handover.silent(SILENCE_NS).map(|who| who.tgid).collect();
-        self.silenced.retain(|tgid| silent.contains(tgid));
+        self.silenced.retain(|tgid, _| silent.contains(tgid));
         for tgid in silent {
             let Some(member) = self.lineage.get(tgid) else { continue };
-            if self.silenced.insert(tgid) {
+            let looks = self.silenced.entry(tgid).or_default();
+            *looks = looks.saturating_add(1);
+            if *looks == SILENT_LOOKS {
                 let comm = member.comm.as_deref().unwrap_or("?");
                 let detail =
                     format!("the hook in process {tgid} ({comm}) does not answer: it was silenced, or it failed");

@@ -119,6 +119,7 @@ mod tests {
             received: None,
             duration_ns: 0,
             handshake_ns: None,
+            greeted: None,
         }
     }
 

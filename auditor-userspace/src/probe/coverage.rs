@@ -1,4 +1,5 @@
 use super::error::chain;
+use super::host;
 use aya::{
     Btf, Ebpf,
     programs::{CgroupAttachMode, Program, ProgramError, links::FdLink},
@@ -17,6 +18,8 @@ pub struct HookStatus {
     pub since: &'static str,
     /// The record is incomplete without it.
     pub required: bool,
+    /// Flows do not need it: it only tells of what no ordinary Odoo does.
+    pub guards: bool,
     /// How it is.
     pub state: HookState,
 }
@@ -25,6 +28,11 @@ impl HookStatus {
     /// Loaded and attached.
     pub fn is_active(&self) -> bool {
         matches!(self.state, HookState::Active { .. })
+    }
+
+    /// It sees packets, for the names that are in them; without it no flow goes unseen.
+    pub fn sees_packets(&self) -> bool {
+        self.name.starts_with("skb_")
     }
 
     /// Why it is not.
@@ -66,14 +74,20 @@ struct Kind {
     name: &'static str,
     since: &'static str,
     required: bool,
+    guards: bool,
 }
 
 const fn kind(name: &'static str, since: &'static str, required: bool) -> Kind {
-    Kind { name, since, required }
+    Kind { name, since, required, guards: false }
+}
+
+/// A program of a security hook.
+const fn guard(name: &'static str, since: &'static str) -> Kind {
+    Kind { name, since, required: false, guards: true }
 }
 
 /// In the order in which they are attached: who is watched first, so that nobody is without a lineage.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 16] = [
     kind("sched_process_exit", "5.5", true),
     kind("sched_process_fork", "5.5", true),
     kind("sched_process_exec", "5.5", true),
@@ -86,6 +100,10 @@ const KINDS: [Kind; 12] = [
     kind("sendmsg6", "4.18", true),
     kind("sock_send_length", "6.3", false),
     kind("sock_recv_length", "6.3", false),
+    guard("socket_post_create", "5.7"),
+    guard("ptrace_access_check", "5.15"),
+    kind("skb_ingress", "5.8", false),
+    kind("skb_egress", "5.8", false),
 ];
 
 /// A hook that was tried.
@@ -107,7 +125,11 @@ pub(super) fn attach_all(ebpf: &mut Ebpf, btf: &Btf, cgroup: &File, lengths: boo
     KINDS
         .iter()
         .map(|kind| {
-            let attached = if counts_bytes(kind) && !lengths {
+            let attached = if kind.guards
+                && let Err(reason) = host::asks_programs()
+            {
+                Err(reason)
+            } else if counts_bytes(kind) && !lengths {
                 Err("this kernel does not say how much a call moved".to_owned())
             } else {
                 attach(ebpf, kind, btf, cgroup)
@@ -135,7 +157,9 @@ fn load(program: &mut Program, name: &str, btf: &Btf) -> Result<(), ProgramError
     match program {
         Program::CgroupSockAddr(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
         Program::BtfTracePoint(program) => program.load(name, btf),
+        Program::Lsm(program) => program.load(name, btf),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
 }
@@ -152,7 +176,16 @@ fn link(program: &mut Program, cgroup: &File) -> Result<FdLink, ProgramError> {
             let id = program.attach(cgroup, MODE)?;
             program.take_link(id)?.try_into()
         }
+        Program::CgroupSkb(program) => {
+            let way = program.expected_attach_type().ok_or(ProgramError::UnexpectedProgramType)?;
+            let id = program.attach(cgroup, way, MODE)?;
+            program.take_link(id)?.try_into()
+        }
         Program::BtfTracePoint(program) => {
+            let id = program.attach()?;
+            return Ok(program.take_link(id)?.into());
+        }
+        Program::Lsm(program) => {
             let id = program.attach()?;
             return Ok(program.take_link(id)?.into());
         }
@@ -191,7 +224,8 @@ impl Hook {
             Ok(attached) => HookState::Active { tag: attached.tag },
             Err(reason) => HookState::Unavailable { reason: reason.clone() },
         };
-        HookStatus { name: self.kind.name, since: self.kind.since, required: self.kind.required, state }
+        let Kind { name, since, required, guards } = *self.kind;
+        HookStatus { name, since, required, guards, state }
     }
 }
 

@@ -53,6 +53,23 @@ pub(super) fn ring_size(bytes: u32) -> Result<(), ProbeError> {
     if bytes.is_power_of_two() && bytes >= page { Ok(()) } else { Err(ProbeError::RingSize(bytes)) }
 }
 
+/// Which security modules the kernel asks, in their order.
+const SECURITY: &str = "/sys/kernel/security/lsm";
+
+/// Whether the kernel asks programs at its security hooks at all: it loads them in any case. The error says what to do.
+pub(super) fn asks_programs() -> Result<(), String> {
+    let modules = fs::read_to_string(SECURITY)
+        .map_err(|error| format!("{SECURITY} cannot be read ({error}): mount securityfs, so that this can be told"))?;
+    if is_listed(&modules) {
+        return Ok(());
+    }
+    Err(format!("bpf is none of the security modules of this kernel: boot it with lsm={},bpf", modules.trim()))
+}
+
+fn is_listed(modules: &str) -> bool {
+    modules.trim().split(',').any(|module| module == "bpf")
+}
+
 /// Opens the root of the cgroup2 hierarchy.
 pub(super) fn cgroup2() -> Result<File, ProbeError> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -106,6 +123,13 @@ mod tests {
         check("000000c000001000", &[]);
         check("0000000000200000", &["CAP_NET_ADMIN"]);
         check("not a number", &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"]);
+    }
+
+    #[test]
+    fn bpf_is_a_security_module_by_its_whole_name() {
+        for (modules, listed) in [("capability,yama,bpf\n", true), ("bpf", true), ("bpfx,yama", false), ("", false)] {
+            assert_eq!(is_listed(modules), listed, "{modules}");
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::destination::Knowledge;
 use crate::policy::Policies;
 use crate::rollup::Rollup;
-use crate::rollup::row::Tally;
 
 /// What is asked, and what is known.
 #[derive(Clone, Copy, Debug)]
@@ -26,53 +25,13 @@ pub struct Basis<'a> {
     pub checkpoint: Option<&'a str>,
 }
 
-/// Something that no ordinary Odoo does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Guarded {
-    /// A raw socket of an Internet family.
-    RawSocket,
-    /// A packet socket.
-    PacketSocket,
-    /// A socket taken from another process (`pidfd_getfd`).
-    StolenDescriptor,
-    /// A debugger attached, from inside the instance.
-    Ptrace,
-}
-
-impl Guarded {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::RawSocket, Self::PacketSocket, Self::StolenDescriptor, Self::Ptrace];
-
-    /// As a word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::RawSocket => "raw_socket",
-            Self::PacketSocket => "packet_socket",
-            Self::StolenDescriptor => "stolen_descriptor",
-            Self::Ptrace => "ptrace",
-        }
-    }
-}
-
-/// The guard's records of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guard {
-    /// What.
-    pub what: Guarded,
-    /// Which Odoo.
-    pub instance: String,
-    /// How often, and when.
-    pub tally: Tally,
-}
-
 /// What the host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
-    /// What the guard saw within the window.
-    pub guards: Vec<Guard>,
     /// Why this host sees less than it could: a sentence of `auditor probe`.
     pub missing_tier: Option<String>,
+    /// Whether names are seen in the kernel here.
+    pub sees_names: bool,
     /// The ledger is larger than it may be, and nothing in it is old enough to go: how large, and how large it may be, bytes.
     pub over_size: Option<(u64, u64)>,
     /// The root key's private half is still on this machine.

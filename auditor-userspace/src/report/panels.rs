@@ -103,6 +103,9 @@ pub struct ModuleLine {
     pub instance: String,
     /// Technical name; `None` is what nobody accounts for.
     pub module: Option<String>,
+    /// Addons of which native code, which leaves no trace of who called, may have been the caller instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspects: Option<String>,
     /// As its manifest has it.
     pub author: Option<String>,
     /// The watched vendor whose module it is.
@@ -252,21 +255,25 @@ pub(super) fn modules(scope: &Scope<'_>) -> (Vec<ModuleLine>, u64) {
     let mut lines: BTreeMap<_, (Sums, BTreeSet<String>)> = BTreeMap::new();
     for row in scope.rows.iter().filter(|row| !row.about.inbound && went_there(row.sums)) {
         let Some(key) = row.key else { continue };
-        let line = lines.entry((&*key.instance, key.module.as_deref())).or_default();
+        let line = lines.entry((&*key.instance, key.module.as_deref(), key.suspects.as_deref())).or_default();
         line.0.merge(row.sums);
         line.1.insert(key.display());
     }
     let knowledge = scope.basis.knowledge;
     let mut lines: Vec<ModuleLine> = lines
         .into_iter()
-        .map(|((instance, module), (sums, destinations))| ModuleLine {
+        .map(|((instance, module, suspects), (sums, destinations))| ModuleLine {
             instance: instance.to_owned(),
             module: module.map(str::to_owned),
+            suspects: suspects.map(str::to_owned),
             author: module.and_then(|module| knowledge.facts(instance).author(module)).map(str::to_owned),
             vendor: module
                 .and_then(|module| knowledge.vendor_of_module(instance, module))
                 .map(|vendor| vendor.name.clone()),
-            opaque: module.and_then(|module| knowledge.facts(instance).opaque(module)),
+            opaque: match suspects {
+                Some(_) => Some(true),
+                None => module.and_then(|module| knowledge.facts(instance).opaque(module)),
+            },
             operations: sums.operations.count,
             sent: sums.sent,
             received: sums.received,

@@ -100,6 +100,9 @@ pub struct Filter {
     /// Contradicted claims only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub contradiction: bool,
+    /// What no ordinary Odoo does, by its word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
     /// Losses of this reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<String>,

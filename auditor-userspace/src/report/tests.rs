@@ -51,6 +51,7 @@ fn the_table_has_every_rule_and_every_benign_thing() {
         "attention hook_off",
         "attention auditing_off",
         "attention loosened",
+        "attention watched_native",
         "attention first_contact",
         "attention unverified",
         "note new_destinations",

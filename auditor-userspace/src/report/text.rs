@@ -116,7 +116,12 @@ fn command(filter: &Filter) -> String {
     if !matches!(filter.kind.as_deref(), None | Some("event")) {
         command += " --all";
     }
-    let options = [("module", &filter.module), ("label", &filter.label), ("direction", &filter.direction)];
+    let options = [
+        ("module", &filter.module),
+        ("label", &filter.label),
+        ("direction", &filter.direction),
+        ("guard", &filter.guard),
+    ];
     for (option, value) in options.into_iter().filter_map(|(option, value)| Some((option, value.as_deref()?))) {
         let _ = write!(command, " --{option} {value}");
     }
@@ -194,7 +199,7 @@ fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64, shown: usize)
         line!(
             text,
             "{:<36} {:<14} {:>10} {:>10}  {}",
-            printable(line.module.as_deref().unwrap_or("(nobody accounts for it)")),
+            printable(&caller(line)),
             what,
             thousands(line.operations),
             measured(line.sent, line.unmeasured),
@@ -202,6 +207,12 @@ fn modules(text: &mut String, lines: &[ModuleLine], left_out: u64, shown: usize)
         );
     }
     more(text, lines.len(), left_out, shown);
+}
+
+/// Who called, or may have.
+fn caller(line: &ModuleLine) -> String {
+    let module = line.module.as_deref().unwrap_or("(nobody accounts for it)");
+    line.suspects.as_ref().map_or_else(|| module.to_owned(), |it| format!("{module}, or native code of {it}"))
 }
 
 fn more(text: &mut String, listed: usize, left_out: u64, shown: usize) {

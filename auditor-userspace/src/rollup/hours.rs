@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use auditor_common::body::Guarded;
+
 use super::Limits;
 use super::row::{Key, Other, Row, Sums, Tally};
 use crate::clock::HOUR_NS;
@@ -14,6 +16,7 @@ struct Hour {
     others: BTreeMap<Other, Sums>,
     contradictions: BTreeMap<Arc<str>, Tally>,
     workers_ended: BTreeMap<Arc<str>, Tally>,
+    guarded: BTreeMap<(Arc<str>, Guarded), Tally>,
     /// With more lines than this it is folded (again).
     fold_at: usize,
 }
@@ -80,12 +83,38 @@ impl Hours {
         }
     }
 
+    /// A flow counts under another key from here on. A line on which nothing is left goes.
+    pub(super) fn leave(&mut self, wall_ns: u64, key: &Key, knowledge: &Knowledge) {
+        let hour = self.hour(wall_ns);
+        let Some(sums) = hour.lines.get_mut(key) else {
+            if let Some(sums) = hour.others.get_mut(&Other::of(key, knowledge)) {
+                sums.flows = sums.flows.saturating_sub(1);
+            }
+            return;
+        };
+        sums.flows = sums.flows.saturating_sub(1);
+        let Sums { operations, flows, calls, probes, sent, received, unmeasured } = *sums;
+        if operations.count + flows + calls + probes + sent + received + unmeasured == 0 {
+            hour.lines.remove(key);
+            self.lines -= 1;
+        }
+    }
+
     pub(super) fn contradicted(&mut self, wall_ns: u64, instance: &Arc<str>, seq: u64) {
         self.hour(wall_ns).contradictions.entry(Arc::clone(instance)).or_default().add(1, wall_ns, seq);
     }
 
     pub(super) fn worker_ended(&mut self, wall_ns: u64, instance: &Arc<str>, seq: u64) {
         self.hour(wall_ns).workers_ended.entry(Arc::clone(instance)).or_default().add(1, wall_ns, seq);
+    }
+
+    pub(super) fn guarded(&mut self, wall_ns: u64, instance: &Arc<str>, what: Guarded, seq: u64) {
+        self.hour(wall_ns).guarded.entry((Arc::clone(instance), what)).or_default().add(1, wall_ns, seq);
+    }
+
+    pub(super) fn guards(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, Guarded, &Tally)> {
+        self.between(from_ns, until_ns)
+            .flat_map(|(_, hour)| hour.guarded.iter().map(|((instance, what), tally)| (&**instance, *what, tally)))
     }
 
     pub(super) fn contradictions(&self, from_ns: u64, until_ns: u64) -> impl Iterator<Item = (&str, &Tally)> {

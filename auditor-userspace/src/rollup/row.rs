@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auditor_common::body::Label;
 use auditor_common::endpoint::{Endpoint, MAPPED};
 
-use crate::destination::{Class, Destination, Knowledge, Name, NameSource, Place, Seen};
+use crate::destination::{Class, Destination, Knowledge, Name, Place, Seen, best, source};
 use crate::evidence::cut;
 use crate::serve::wire;
 
@@ -87,8 +87,10 @@ pub struct Key {
     pub instance: Arc<str>,
     /// The module that is shown.
     pub module: Option<Arc<str>>,
-    /// A watched vendor's module that was farther up the stack.
+    /// A watched vendor's module that was farther up the stack, or whose native code may have been the caller.
     pub via: Option<Arc<str>>,
+    /// Addons of which native code, which leaves no frame, may have been the caller instead; comma-separated.
+    pub suspects: Option<Arc<str>>,
     /// The other side opened it.
     pub inbound: bool,
     /// IP protocol number.
@@ -143,21 +145,11 @@ impl Key {
     /// How the name that is shown became known.
     #[must_use]
     pub fn named_by(&self) -> Option<&'static str> {
-        self.best().map(|name| match name.source {
-            NameSource::Dns => "dns",
-            NameSource::Sni => "sni",
-            NameSource::Claim => "claim",
-        })
+        best(&self.names).map(|name| source(name.source))
     }
 
     fn name(&self) -> Option<&str> {
-        self.best().map(|name| &*name.text)
-    }
-
-    /// The best name. A look-up's answer comes before what the client wrote, and a claim comes last.
-    fn best(&self) -> Option<&Name> {
-        let sni = |name: &Name| self.names.iter().any(|it| it.source == NameSource::Sni && it.text == name.text);
-        self.names.iter().max_by_key(|name| (name.source, sni(name)))
+        best(&self.names).map(|name| &*name.text)
     }
 }
 

@@ -18,20 +18,21 @@
 //! missing N|?                                        the ledger before this one was cut
 //! answered WORDS                                     the operator's answer to that
 //! clock                                              the wall clock was set
+//! guard WHAT [instance=] [module=]                   something that no ordinary Odoo does
 //! prune                                              what is older than now is removed
 //! ```
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use auditor_common::body::{
-    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Hook, Label, Loss,
-    Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample, Seal, Unrecorded,
+    Ack, Attribution, Body, Call, Checked, ClockStep, Egress, FlowEnd, FlowOpened, FlowTraffic, Guard, Guarded, Hook,
+    Label, Loss, NameSource, Named, Process, ProcessChange, ProcessRecord, Prune, Recover, RunStart, RunStop, Sample,
+    Seal, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 
 use super::{Beside, Rollup};
-use crate::destination::{Knowledge, Name, NameSource};
+use crate::destination::Knowledge;
 use crate::serve::wire::Head;
 
 /// Where time begins: 2026-11-24T00:00:00Z, and some time after the boot.
@@ -44,7 +45,6 @@ pub(crate) const INSTANCE: &str = "odoo";
 pub(crate) struct Record {
     pub(crate) head: Head,
     pub(crate) body: Body,
-    names: Vec<Name>,
     tls: Option<bool>,
 }
 
@@ -188,6 +188,7 @@ impl Scene {
                 let step = ClockStep { before_wall_ns: self.now_ns - 5, after_wall_ns: self.now_ns };
                 self.push(Body::Clock(step));
             }
+            "guard" => self.guard(&words),
             "prune" => self.push(Body::Prune(Prune {
                 min_index: 256,
                 root: [0; 32],
@@ -214,7 +215,7 @@ impl Scene {
     pub(crate) fn rollup(&self, limits: super::Limits, knowledge: &Knowledge) -> Rollup {
         let mut rollup = Rollup::new(limits);
         for record in &self.records {
-            rollup.apply(&record.head, &record.body, Beside { names: &record.names, tls: record.tls }, knowledge);
+            rollup.apply(&record.head, &record.body, Beside { tls: record.tls }, knowledge);
         }
         rollup
     }
@@ -224,14 +225,14 @@ impl Scene {
     }
 
     fn push(&mut self, body: Body) {
-        self.push_with(body, Vec::new(), None);
+        self.push_with(body, None);
     }
 
-    fn push_with(&mut self, body: Body, names: Vec<Name>, tls: Option<bool>) {
+    fn push_with(&mut self, body: Body, tls: Option<bool>) {
         let seq = self.records.len() as u64;
         let (wall_ns, boot_ns) = (self.now_ns, self.boot_ns);
         let head = Head { seq, wall_ns, boot_ns, run: self.run, sealed: true, ..Head::default() };
-        self.records.push(Record { head, body, names, tls });
+        self.records.push(Record { head, body, tls });
     }
 
     fn start(&mut self, words: &Words<'_>) {
@@ -254,7 +255,6 @@ impl Scene {
             Some(address) => (address, 17),
             None => (words.at(1), 6),
         };
-        let names = words.0.iter().filter_map(|word| name(word)).collect();
         let tls = if words.has("plain") { Some(false) } else { words.has("tls").then_some(true) };
         self.cookie += 1;
         let seq = self.records.len() as u64;
@@ -270,8 +270,9 @@ impl Scene {
             opened_before: words.has("before"),
             netns: 1,
             instance: words.value("instance").unwrap_or(INSTANCE).into(),
+            names: names(words),
         });
-        self.push_with(body, names, tls);
+        self.push_with(body, tls);
         self.last_flow = Some((seq, self.boot_ns));
         if !words.has("open") {
             let lasts = words.value("lasts").unwrap_or("1ms");
@@ -295,6 +296,24 @@ impl Scene {
             received: bytes("received", 200),
             duration_ns: self.boot_ns - since_boot_ns,
             handshake_ns: None,
+            names: names(words),
+        }));
+    }
+
+    fn guard(&mut self, words: &Words<'_>) {
+        let what = Guarded::ALL.into_iter().find(|what| what.word() == words.at(1)).expect("a guard's word");
+        self.push(Body::Guard(Guard {
+            sample: self.sample(),
+            what,
+            family: None,
+            protocol: None,
+            cookie: None,
+            netns: None,
+            opened_before: false,
+            target: None,
+            process: Process::default(),
+            attribution: attribution(words),
+            instance: words.value("instance").unwrap_or(INSTANCE).into(),
         }));
     }
 
@@ -321,7 +340,11 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
     }
 }
 
-fn name(word: &str) -> Option<Name> {
+fn names(words: &Words<'_>) -> Vec<Named> {
+    words.0.iter().filter_map(|word| name(word)).collect()
+}
+
+fn name(word: &str) -> Option<Named> {
     let (source, text) = word.split_once(':')?;
     let source = match source {
         "dns" => NameSource::Dns,
@@ -329,7 +352,7 @@ fn name(word: &str) -> Option<Name> {
         "claim" => NameSource::Claim,
         _ => return None,
     };
-    Some(Name { text: Arc::from(text), source })
+    Some(Named { name: text.to_owned(), source })
 }
 
 /// A module is matched and nobody is absent, unless the line says otherwise.

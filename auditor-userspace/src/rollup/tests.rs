@@ -100,6 +100,27 @@ fn bytes_are_counted_in_the_hour_in_which_they_became_known() {
 }
 
 #[test]
+fn a_flow_that_gets_its_name_late_counts_under_that_name_alone() {
+    let lines = |text: &str| -> Vec<(String, u64, u64, u64)> {
+        let rollup = played(text);
+        let knowledge = knowledge();
+        let row = |row: super::row::Row<'_>| {
+            let key = row.key.expect("nothing was folded");
+            (key.display(), row.sums.operations.count, row.sums.flows, row.sums.sent)
+        };
+        rollup.rows(0, u64::MAX, &knowledge).map(row).collect()
+    };
+    let named = |name: &str| (name.to_owned(), 1, 1, 100);
+    assert_eq!(lines("out 192.0.2.1:443 module=a open\nend sni:erp.example"), [named("erp.example")]);
+    let looked_up = lines("out 192.0.2.1:443 module=a dns:one.example open\nend sni:two.example");
+    assert_eq!(looked_up, [named("one.example")], "a look-up's answer is shown before what the client wrote");
+    let called = lines("out 192.0.2.1:443 module=a open\ncall module=b\nend sni:erp.example");
+    // The call was counted before the name came.
+    let expected = [("erp.example".to_owned(), 0, 1, 100), ("192.0.2.1".to_owned(), 1, 0, 0)];
+    assert_eq!(called, expected);
+}
+
+#[test]
 fn what_was_not_measured_is_not_zero() {
     let it = total(&played("out 192.0.2.1:443 module=a sent=? received=?"));
     assert_eq!((it.sent, it.unmeasured), (0, 1));

@@ -134,7 +134,7 @@ impl<R: Records> Reading<R> {
         };
         let to = select.to_seq.map_or(u64::MAX, |to| to.saturating_add(1));
         let to = match select.to_ns {
-            Some(to_ns) => to.min(window.records.first_since(to_ns)?),
+            Some(to_ns) => to.min(window.records.end_before(to_ns)?),
             None => to,
         };
         let end = to.min(select.before.unwrap_or(u64::MAX));
@@ -179,10 +179,7 @@ impl<R: Records> Reading<R> {
             let books = window.books.read();
             let line = Line::of(body, opened.as_ref(), &books.knowledge);
             if *left > 0 && select.admits(sight, &line) {
-                serde_json::to_writer(
-                    &mut lines,
-                    &wire::record(head, body, opened.as_ref(), line.destination.as_ref()),
-                )?;
+                serde_json::to_writer(&mut lines, &wire::record(head, &line))?;
                 lines.push(b'\n');
                 *left -= 1;
             }

@@ -71,7 +71,7 @@ impl Books {
     /// Books without an entry.
     #[must_use]
     pub fn new(catalogue: Catalogue, policies: Policies, host: Host) -> Self {
-        let knowledge = Knowledge { catalogue, ..Knowledge::default() };
+        let knowledge = Knowledge { catalogue, sees_names: host.sees_names, ..Knowledge::default() };
         Self {
             rollup: Rollup::new(Limits::default()),
             knowledge,
@@ -108,7 +108,7 @@ impl Books {
     /// Something was asked for and decided: the instance's own catalogue may be another one from here on.
     fn decided(&mut self, instance: &str) {
         let own = self.policies.catalogue(instance, &self.knowledge.catalogue);
-        self.knowledge.instances.entry(instance.to_owned()).or_default().1 = own;
+        self.knowledge.of(instance).1 = own;
     }
 
     /// Takes up to a page of records into the books; how many there were.

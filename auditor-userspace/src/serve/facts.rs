@@ -38,8 +38,8 @@ pub struct Witnesses {
 
 impl Witnesses {
     /// Both together. What the host has seen comes first, and is there whatever is claimed.
-    fn facts(&self) -> Facts {
-        let mut facts = self.host.clone();
+    fn facts(&self, sees_names: bool) -> Facts {
+        let mut facts = Facts { sees_names, ..self.host.clone() };
         for claims in self.claims.values() {
             facts.claim(claims.clone());
         }
@@ -56,9 +56,9 @@ impl Books {
             return Err(format!("{DATABASES} databases of this Odoo have claimed something: no more are taken"));
         }
         witnesses.claims.insert(claims.database.clone(), claims);
-        let facts = witnesses.facts();
+        let facts = witnesses.facts(self.knowledge.sees_names);
         let dropped = facts.dropped;
-        self.knowledge.instances.entry(instance.to_owned()).or_default().0 = facts;
+        self.knowledge.of(instance).0 = facts;
         Ok(dropped)
     }
 
@@ -69,7 +69,8 @@ impl Books {
         seen.addresses.extend(&witnesses.host.addresses);
         if seen != witnesses.host {
             witnesses.host = seen;
-            self.knowledge.instances.entry(instance.to_owned()).or_default().0 = witnesses.facts();
+            let facts = witnesses.facts(self.knowledge.sees_names);
+            self.knowledge.of(instance).0 = facts;
         }
     }
 }

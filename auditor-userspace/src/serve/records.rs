@@ -104,6 +104,10 @@ impl Records for Ledger {
         Ok(self.reader.first_since(wall_ns)?)
     }
 
+    fn end_before(&mut self, wall_ns: u64) -> anyhow::Result<u64> {
+        Ok(self.reader.end_before(wall_ns)?)
+    }
+
     fn checkpoint(&mut self) -> anyhow::Result<Option<String>> {
         Ok(self.reader.checkpoint()?.map(|signed| signed.to_string()))
     }

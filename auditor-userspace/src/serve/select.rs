@@ -1,12 +1,12 @@
 //! Which records were asked for.
 
-use auditor_common::body::{Attribution, Body, FlowOpened, Label, Loss};
+use auditor_common::body::{Attribution, Body, FlowOpened, Guard, Guarded, Label, Loss};
 use auditor_common::gap::Gap;
 use serde::Deserialize;
 
 use super::peer::Sight;
 use super::wire;
-use crate::destination::{Class, Destination, Knowledge, Seen};
+use crate::destination::{Class, Destination, Knowledge, Name, Seen, best, encrypted};
 use crate::report::reason::Moment;
 
 /// A question, as the query of `/v1/records` and `/v1/events` has it: the words of a reason's filter, and how much.
@@ -41,6 +41,8 @@ pub struct Select {
     pub vendor: Option<String>,
     /// Contradicted claims only.
     pub contradiction: bool,
+    /// What no ordinary Odoo does, by its word.
+    pub guard: Option<String>,
     /// Losses of this reason.
     pub gap: Option<String>,
     /// One instance.
@@ -54,11 +56,13 @@ impl Select {
     pub fn check(&self) -> Result<(), String> {
         let classes = Class::ALL.map(Class::word);
         let gaps = Gap::ALL.map(Gap::word);
+        let guards = Guarded::ALL.map(Guarded::word);
         for (name, value, words) in [
             ("label", &self.label, &["matched", "self_reported", "inferred", "absent"][..]),
             ("direction", &self.direction, &["in", "out"]),
             ("type", &self.kind, &wire::TYPES),
             ("class", &self.class, &classes),
+            ("guard", &self.guard, &guards),
             ("gap", &self.gap, &gaps),
         ] {
             if value.as_deref().is_some_and(|value| !words.contains(&value)) {
@@ -84,12 +88,13 @@ impl Select {
                 line.destination.and_then(|it| it.vendor).is_some_and(|it| it.name == vendor)
             })
             && (!self.contradiction || about.attribution.is_some_and(|it| !it.contradictions.is_empty()))
+            && asked(&self.guard, &|word| matches!(line.body, Body::Guard(Guard { what, .. }) if what.word() == word))
             && asked(&self.gap, &|gap| matches!(line.body, Body::Loss(Loss { gap: it, .. }) if wire::gap(*it) == gap))
     }
 }
 
 /// A record, and what is known beside it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Line<'a> {
     /// What it says.
     pub body: &'a Body,
@@ -97,6 +102,8 @@ pub struct Line<'a> {
     pub opened: Option<&'a FlowOpened>,
     /// Where that flow goes.
     pub destination: Option<Destination<'a>>,
+    /// What its other end is called, as far as this record and the one that opened the flow know.
+    pub name: Option<Name>,
 }
 
 impl<'a> Line<'a> {
@@ -109,13 +116,16 @@ impl<'a> Line<'a> {
             Body::Call(call) => (opened, Some(&call.attribution)),
             _ => (None, None),
         };
+        let later = if let Body::FlowTraffic(traffic) = body { &traffic.names[..] } else { &[] };
+        let names: Vec<Name> = flow.iter().flat_map(|flow| &flow.names).chain(later).map(Name::from).collect();
         let destination = flow.map(|flow| {
             let attribution = caller.unwrap_or(&flow.attribution);
             let module = attribution.module.as_deref();
-            let seen = Seen { inbound: flow.inbound, remote: &flow.remote, names: &[], module, tls: None };
+            let tls = encrypted(&names);
+            let seen = Seen { inbound: flow.inbound, remote: &flow.remote, names: &names, module, tls };
             knowledge.destination(&flow.instance, &seen)
         });
-        Self { body, opened, destination }
+        Self { body, opened, destination, name: best(&names).cloned() }
     }
 }
 
@@ -153,6 +163,9 @@ impl<'a> About<'a> {
             },
             Body::Process(process) => {
                 Self { instance: Some(&process.instance), attribution: Some(&process.attribution), inbound: None }
+            }
+            Body::Guard(guard) => {
+                Self { instance: Some(&guard.instance), attribution: Some(&guard.attribution), inbound: None }
             }
             Body::Decision(it) => Self { instance: Some(&it.instance), ..Self::default() },
             Body::Acknowledged(it) => Self { instance: Some(&it.instance), ..Self::default() },

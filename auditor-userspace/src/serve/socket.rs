@@ -138,7 +138,7 @@ async fn ready<R: Records>(State(window): State<Window<R>>) -> Result<&'static s
 }
 
 async fn version() -> Response {
-    json(&serde_json::json!({"version": env!("CARGO_PKG_VERSION")}))
+    json(&serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "api": super::API}))
 }
 
 async fn status<R: Records>(

@@ -12,6 +12,9 @@ use crate::rollup::history::Check;
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
+    /// Which API it speaks: [`super::API`].
+    #[serde(default)]
+    pub api: u32,
     /// Its process.
     pub pid: u32,
     /// Since when it records, RFC 3339.

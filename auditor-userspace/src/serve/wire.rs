@@ -3,9 +3,9 @@
 mod words; // type and class of a record
 
 use auditor_common::body::{
-    AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Hook, Label,
-    Loss, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated, RunStart, Sample,
-    Seal, Step, Unrecorded,
+    AckRecord, Actor, Attribution, Body, Call, Effect, Egress, Export, FlowEnd, FlowOpened, FlowTraffic, Guard, Hook,
+    Label, Loss, Named, Policy, PolicyRecord, Process, ProcessChange, ProcessRecord, Prune, Recover, Restated,
+    RunStart, Sample, Seal, Step, Unrecorded,
 };
 use auditor_common::endpoint::Endpoint;
 use auditor_common::gap::Gap;
@@ -13,7 +13,8 @@ use auditor_common::merkle::Hash;
 pub use auditor_common::note::hex;
 use serde_json::{Map, Value, json};
 
-use crate::destination::Destination;
+use super::select::Line;
+use crate::destination::{self, Destination, Name};
 
 pub use words::{TYPES, class, kind};
 
@@ -36,10 +37,10 @@ pub struct Head {
     pub leaf: Hash,
 }
 
-/// A record as one JSON object. `opened` is the record of the flow that this one speaks of, if it does, and
-/// `destination` where that flow goes.
+/// A record as one JSON object, with the record of the flow that it speaks of, and where that flow goes.
 #[must_use]
-pub fn record(head: &Head, body: &Body, opened: Option<&FlowOpened>, destination: Option<&Destination<'_>>) -> Value {
+pub fn record(head: &Head, line: &Line<'_>) -> Value {
+    let Line { body, opened, destination, name } = line;
     let mut object = Map::new();
     object.insert("seq".into(), head.seq.into());
     object.insert("time".into(), time(event_wall_ns(head, body)).into());
@@ -56,17 +57,17 @@ pub fn record(head: &Head, body: &Body, opened: Option<&FlowOpened>, destination
         object.insert("opened".into(), flow_opened(opened));
     }
     if let Some(found) = destination {
-        object.insert("destination".into(), where_to(found));
+        object.insert("destination".into(), where_to(found, name.as_ref()));
     }
     Value::Object(object)
 }
 
 /// Where a flow goes, as far as it is known now. It is no part of what is sealed: what explains a flow may become known
-/// later than the flow. Nothing observes names of the other end yet.
-fn where_to(found: &Destination<'_>) -> Value {
+/// later than the flow.
+fn where_to(found: &Destination<'_>, name: Option<&Name>) -> Value {
     json!({
-        "name": null,
-        "named_by": null,
+        "name": name.map(|name| &*name.text),
+        "named_by": name.map(|name| destination::source(name.source)),
         "class": found.place.class().word(),
         "vendor": found.vendor.map(|vendor| &vendor.name),
         "because": found.place.because(),
@@ -89,6 +90,7 @@ pub fn event_wall_ns(head: &Head, body: &Body) -> u64 {
         Body::FlowTraffic(flow) => &flow.sample,
         Body::Call(call) => &call.sample,
         Body::Process(process) => &process.sample,
+        Body::Guard(guard) => &guard.sample,
         _ => return head.wall_ns,
     };
     head.wall_ns.saturating_sub(head.boot_ns.saturating_sub(sample.boot_ns))
@@ -103,6 +105,7 @@ fn content(body: &Body) -> Value {
         Body::FlowTraffic(flow) => flow_traffic(flow),
         Body::Call(it) => call(it),
         Body::Process(it) => process_record(it),
+        Body::Guard(it) => guard(it),
         Body::Seal(it) => seal(it),
         Body::Loss(it) => loss(it),
         Body::Unrecorded(it) => unrecorded(it),
@@ -250,6 +253,7 @@ fn flow_opened(flow: &FlowOpened) -> Value {
         "opened_before": flow.opened_before,
         "netns": flow.netns,
         "instance": flow.instance,
+        "names": names(&flow.names),
     })
 }
 
@@ -263,7 +267,12 @@ fn flow_traffic(flow: &FlowTraffic) -> Value {
         "received": flow.received,
         "duration_ns": flow.duration_ns,
         "handshake_ns": flow.handshake_ns,
+        "names": names(&flow.names),
     })
+}
+
+fn names(names: &[Named]) -> Value {
+    names.iter().map(|it| json!({"name": it.name, "source": destination::source(it.source)})).collect()
 }
 
 fn call(call: &Call) -> Value {
@@ -293,6 +302,22 @@ fn process_record(record: &ProcessRecord) -> Value {
         "code": record.code,
         "attribution": attribution(&record.attribution),
         "instance": record.instance,
+    })
+}
+
+fn guard(guard: &Guard) -> Value {
+    json!({
+        "sample": sample(&guard.sample),
+        "what": guard.what.word(),
+        "family": guard.family.map(family),
+        "protocol": guard.protocol.map(protocol),
+        "cookie": guard.cookie,
+        "netns": guard.netns,
+        "opened_before": guard.opened_before,
+        "target": guard.target.as_ref().map(process),
+        "process": process(&guard.process),
+        "attribution": attribution(&guard.attribution),
+        "instance": guard.instance,
     })
 }
 
@@ -417,6 +442,16 @@ pub fn protocol(number: u16) -> String {
         17 => "udp".into(),
         58 => "icmpv6".into(),
         262 => "mptcp".into(),
+        other => other.to_string(),
+    }
+}
+
+/// A socket family's name, or its number.
+fn family(number: u16) -> String {
+    match number {
+        2 => "inet".into(),
+        10 => "inet6".into(),
+        17 => "packet".into(),
         other => other.to_string(),
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use super::StoreError;
 use super::schema::{
-    CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_POLICY, META_SEALED, ROWS, STREAMS, TILES, tile_key,
+    CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_POLICY, META_SEALED, META_WAITING, ROWS, STREAMS, TILES, tile_key,
 };
 use crate::chain::{Edge, Link};
 
@@ -33,6 +33,8 @@ pub(super) struct Batch<'a> {
     pub(super) epoch: Option<(u32, &'a str)>,
     /// Streams that begin with them: instance and key.
     pub(super) streams: &'a [(String, [u8; 16])],
+    /// How much was read that has no record yet, if that changed.
+    pub(super) waiting: Option<u64>,
     /// Two flushes instead of one: see `DESIGN.md`.
     pub(super) two_phase: bool,
 }
@@ -76,6 +78,9 @@ fn insert(db: &Database, batch: &Batch<'_>) -> Result<(), redb::Error> {
     if let Some((seq, body)) = batch.policy {
         let value = [seq.to_be_bytes().as_slice(), body].concat();
         txn.open_table(META)?.insert(META_POLICY, value.as_slice())?;
+    }
+    if let Some(waiting) = batch.waiting {
+        txn.open_table(META)?.insert(META_WAITING, waiting.to_be_bytes().as_slice())?;
     }
     if let Some((epoch, note)) = batch.epoch {
         txn.open_table(EPOCHS)?.insert(epoch, note.as_bytes())?;

@@ -13,22 +13,20 @@ use auditor_common::epoch::SignedEpoch;
 use auditor_common::merkle::{Complete, Hash};
 use auditor_common::origin::Origin;
 use auditor_common::record::{Entry, EntryType, Row};
-use auditor_common::stream::tag;
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable as _, TableError};
+use auditor_common::stream::{CONTROL, may_be_an_instances, tag};
+use redb::{ReadTransaction, ReadableTable as _, TableError};
 
 use super::schema::{
     CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START, ROWS,
     STORE_SCHEMA, STREAMS, TILES, ledger_folder, segment_path, tile_key,
 };
-use super::snapshot::Snapshot;
+use super::snapshot::{Torn, in_a_state_that_fits};
 use super::{HeadState, StoreError, read_head, segment};
 use crate::chain::{ALIGNMENT, Chain, Edge};
 use crate::key;
 
 /// Memory for pages: what is read once need not be kept.
 const CACHE: usize = 8 << 20;
-/// How often the newest segment is read again when the daemon has gone on while it was read.
-const ATTEMPTS: u32 = 10;
 /// So many faults are told; where there are more, these are enough.
 const FAULTS_MAX: usize = 100;
 /// Records between two words about progress.
@@ -76,6 +74,8 @@ pub fn check(state: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspection, 
     };
     let origin = released.checkpoint.origin.clone();
     let folder = ledger_folder(state, origin.incarnation());
+    // Without it, which nothing here leads to, the next start ends.
+    key::read_node(state)?;
     let root = key::read_root(state)?;
     let mut check = Check {
         found: Inspection { origin: origin.to_string(), ..Inspection::default() },
@@ -85,6 +85,7 @@ pub fn check(state: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspection, 
         kept: key::read_epochs(state, released.checkpoint.origin.incarnation())?,
         streams: BTreeMap::new(),
         policy: None,
+        epoch: 0,
         released_met: false,
     };
     let firsts = segment::list(&folder)?;
@@ -94,6 +95,8 @@ pub fn check(state: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspection, 
         let next = firsts.get(at + 1).copied();
         end = Some(check.segment(*first, end, next, &released, progress)?);
     }
+    check.path = folder.join("epochs");
+    check.kept_epochs();
     check.path = state.join("head");
     if !check.released_met {
         let size = released.checkpoint.size;
@@ -119,6 +122,8 @@ struct Check {
     streams: BTreeMap<String, [u8; 16]>,
     /// The newest POLICY that was seen.
     policy: Option<(u64, Vec<u8>)>,
+    /// The epoch of the newest record.
+    epoch: u32,
     released_met: bool,
 }
 
@@ -156,35 +161,22 @@ impl Check {
         released: &SignedCheckpoint,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Edge, StoreError> {
-        let mut attempt = 1;
-        loop {
-            let snapshot = Snapshot::take(&self.path)?;
-            let db = snapshot.open(CACHE)?;
+        let torn = if next.is_none() { Torn::Maybe } else { Torn::No };
+        let read = |txn: &ReadTransaction| {
             let mut pass = self.clone();
-            let outcome = pass.in_one_state(&db, first, before.as_ref(), next, released, progress);
-            let is_sound = |pass: &Self, outcome: &Result<Edge, StoreError>| {
-                outcome.is_ok() && pass.found.faults.len() == self.found.faults.len()
-            };
-            if !is_sound(&pass, &outcome) && next.is_none() {
-                if attempt < ATTEMPTS && !snapshot.is_current() {
-                    attempt += 1;
-                    continue;
-                }
-                // A commit that a power cut tore was not acknowledged: the next start goes back to the one before.
-                if snapshot.is_unclean()
-                    && let Ok(db) = snapshot.repaired(CACHE)
-                {
-                    let mut repaired = self.clone();
-                    let again = repaired.in_one_state(&db, first, before.as_ref(), next, released, progress);
-                    if is_sound(&repaired, &again) {
-                        *self = repaired;
-                        return again;
-                    }
-                }
+            let outcome = pass.in_one_state(txn, first, before.as_ref(), next, released, progress);
+            match outcome {
+                Ok(end) if pass.found.faults.len() == self.found.faults.len() => Ok((pass, end)),
+                outcome => Err(Box::new((pass, outcome))),
             }
-            *self = pass;
-            return outcome;
-        }
+        };
+        let unread = |error| Box::new((self.clone(), Err(error)));
+        let (pass, outcome) = match in_a_state_that_fits(&self.path, CACHE, torn, unread, read) {
+            Ok(((pass, end), _)) => (pass, Ok(end)),
+            Err(refused) => *refused,
+        };
+        *self = pass;
+        outcome
     }
 
     fn redb(&self, error: impl Into<redb::Error>) -> StoreError {
@@ -193,14 +185,13 @@ impl Check {
 
     fn in_one_state(
         &mut self,
-        db: &impl ReadableDatabase,
+        txn: &ReadTransaction,
         first: u64,
         before: Option<&Edge>,
         next: Option<u64>,
         released: &SignedCheckpoint,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Edge, StoreError> {
-        let txn = &db.begin_read().map_err(|error| self.redb(error))?;
         self.found.segments += 1;
         let schema = self.value(txn, META_SCHEMA)?.and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
         match schema {
@@ -317,15 +308,18 @@ impl Check {
 
     /// What a record says that is stored elsewhere as well.
     fn body(&mut self, entry: &Entry, body: &[u8]) {
+        self.epoch = entry.epoch;
         if entry.schema != SCHEMA {
             return;
         }
         match entry.kind {
-            EntryType::Event => {
+            kind if may_be_an_instances(kind, entry.class) => {
                 let Ok(read) = Body::decode(entry.kind, entry.class, body) else {
                     return self.fault(format!("record {}: its body is none of this version", entry.seq));
                 };
-                if let Some(instance) = read.instance() {
+                // In older stores decisions are in the ledger's own stream.
+                let anywhere = entry.kind != EntryType::Event && entry.stream_tag == CONTROL;
+                if let Some(instance) = read.instance().filter(|_| !anywhere) {
                     let known = self.streams.entry(instance.to_owned()).or_insert(entry.stream_tag);
                     if *known != entry.stream_tag {
                         self.fault(format!("record {} is not in the stream of {instance}", entry.seq));
@@ -423,6 +417,16 @@ impl Check {
             self.fault(format!("its value \"policy\" is not the POLICY of record {seq}"));
         }
         Ok(())
+    }
+
+    /// Each epoch up to that of the newest record has its note beside the segments; the newest may be in its segment only, if
+    /// a crash came in between.
+    fn kept_epochs(&mut self) {
+        let kept: BTreeSet<u32> = self.kept.iter().map(|note| note.epoch.epoch).collect();
+        let missing = (0..self.epoch.max(1)).find(|epoch| !kept.contains(epoch));
+        if let Some(epoch) = missing {
+            self.fault(format!("the note of epoch {epoch} is missing"));
+        }
     }
 
     /// The notes of epochs in a segment are those beside it, but the newest, if a crash came in between; an epoch that

@@ -15,7 +15,7 @@
 //! Integers are big-endian.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,12 @@ fn newest(bytes: &[u8]) -> Option<(u64, SignedCheckpoint)> {
 
 /// Reads a head file without locking it; one that is not there is empty.
 pub fn read(path: &Path) -> Result<HeadState, StoreError> {
-    match std::fs::read(path) {
+    let bytes = File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        // One that is longer than it can be is as damaged with one byte more as with all of them.
+        file.take(2 * SLOT_LEN as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    match bytes {
         Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(HeadState::Empty),
         Err(source) => Err(StoreError::Io { doing: "read", path: path.to_owned(), source }),

@@ -45,6 +45,7 @@ pub(super) struct End {
     pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) segment_wall_ns: u64,
     pub(super) policy: Option<(u64, Policy)>,
+    waiting: u64,
     last: Option<Entry>,
     previous: PreviousRun,
 }
@@ -82,7 +83,7 @@ impl Store {
             end.chain.begin_run(last.run + 1, last.wall_ns);
         }
         let run = end.chain.run();
-        let (previous, is_new) = (end.previous, end.last.is_none());
+        let (previous, waiting, is_new) = (end.previous, end.waiting, end.last.is_none());
         let mut store = Self::assemble(state, keys, end, streams, recheck, head, options);
         if !is_new {
             // Whatever the run before left unsealed is sealed, and with it its key has signed for the last time.
@@ -93,7 +94,8 @@ impl Store {
         }
         let checkpoint = store.checkpoint.clone().map(|signed| CheckpointInfo::of(&signed));
         let root = node.root;
-        let opened = Opened { created, root, origin: store.keys.origin.clone(), run, previous, recovered, checkpoint };
+        let origin = store.keys.origin.clone();
+        let opened = Opened { created, root, origin, run, previous, recovered, checkpoint, waiting };
         Ok((store, opened))
     }
 
@@ -129,6 +131,8 @@ impl Store {
             policy: None,
             pending: Vec::new(),
             spare: Vec::new(),
+            waiting: end.waiting,
+            waiting_written: end.waiting,
             durable,
             checkpoint: end.checkpoint,
             segment_wall_ns: end.segment_wall_ns,
@@ -377,7 +381,7 @@ pub(super) fn load_end(
         Err(error) => return Err(error),
     };
     let txn = db.begin_read().map_err(|error| StoreError::of_redb(&path, error))?;
-    let segment::Values { sealed, aligned, policy } = segment::values(&txn, &path, origin)?;
+    let segment::Values { sealed, aligned, policy, waiting } = segment::values(&txn, &path, origin)?;
     let corrupt = |detail: String| StoreError::Corrupt { path: path.clone(), detail };
     let checkpoint = match newest_checkpoint(&txn, &path)? {
         Some(checkpoint) => Some(checkpoint),
@@ -413,7 +417,7 @@ pub(super) fn load_end(
     };
     drop(table);
     drop(txn);
-    Ok(End { db, first, chain, checkpoint, segment_wall_ns, policy, last, previous })
+    Ok(End { db, first, chain, checkpoint, segment_wall_ns, policy, waiting, last, previous })
 }
 
 /// The newest checkpoint of the segments before this one: a segment that has just begun has none of its own.
@@ -583,6 +587,7 @@ fn begin(
         checkpoint: Some(checkpoint),
         segment_wall_ns: options.now.wall_ns,
         policy: Some((policy_seq, options.policy.clone())),
+        waiting: 0,
         last: None,
         previous: PreviousRun::None,
     };

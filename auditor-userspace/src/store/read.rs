@@ -164,7 +164,7 @@ impl Reader {
     }
 
     /// What each segment is read for: from its own first record to the next segment's.
-    fn stretches(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+    pub(super) fn stretches(&self) -> Result<Vec<(u64, u64)>, StoreError> {
         let firsts = segment::list(self.folder())?;
         let ends = firsts.iter().skip(1).copied().chain([u64::MAX]);
         Ok(firsts.iter().copied().zip(ends).collect())
@@ -296,21 +296,6 @@ impl Reader {
         Ok(self.range(seq, 1)?.into_iter().find(|record| record.entry.seq == seq))
     }
 
-    /// Number of the first record that was not appended before this moment (CLOCK_REALTIME nanoseconds); the size, if
-    /// there is none. Where a clock was set back between two runs, it is a record near that place.
-    pub fn first_since(&mut self, wall_ns: u64) -> Result<u64, StoreError> {
-        let mut from = self.range(0, 1)?.first().map_or(0, |record| record.entry.seq);
-        let mut to = self.size()?;
-        while from < to {
-            let middle = from + (to - from) / 2;
-            match self.get(middle)? {
-                Some(record) if record.entry.wall_ns < wall_ns => from = middle + 1,
-                _ => to = middle,
-            }
-        }
-        Ok(from)
-    }
-
     /// How many records are durable.
     pub fn size(&mut self) -> Result<u64, StoreError> {
         Ok(self.newest(u64::MAX, 1)?.first().map_or(0, |record| record.entry.seq + 1))
@@ -331,7 +316,7 @@ impl Reader {
     }
 
     /// Reads in one segment, in one state of it.
-    fn in_segment<T>(
+    pub(super) fn in_segment<T>(
         &mut self,
         first: u64,
         read: impl Fn(&ReadTransaction, &Path) -> Result<T, StoreError>,

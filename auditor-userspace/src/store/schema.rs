@@ -38,6 +38,9 @@ pub const META_ALIGNED: &str = "aligned";
 /// [`META`]: the policy in force: `seq` of its record, 8 bytes, and its body.
 pub const META_POLICY: &str = "policy";
 
+/// [`META`]: how much was read and counted that has no record yet, 8 bytes: see [`crate::store::Store::waits`].
+pub const META_WAITING: &str = "waiting";
+
 /// Key of a complete subtree in [`TILES`].
 #[must_use]
 pub const fn tile_key(complete: &Complete) -> u64 {

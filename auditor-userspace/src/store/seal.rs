@@ -125,6 +125,7 @@ impl Store {
             streams: self.streams.unwritten(),
             policy: self.policy.as_ref().map(|(seq, body)| (*seq, body.as_slice())),
             copies: &[],
+            waiting: (self.waiting != self.waiting_written).then_some(self.waiting),
             // What a network peer can put into records is checked by a sum that is no hash: at the end of an epoch redb
             // is not to rely on it.
             two_phase: epoch.is_some(),
@@ -138,6 +139,7 @@ impl Store {
         self.nothing_is_pending();
         self.streams.written();
         self.policy = None;
+        self.waiting_written = self.waiting;
         Ok(())
     }
 
@@ -165,6 +167,7 @@ impl Store {
             ends: Some((self.chain.end(), &start)),
             streams: &self.streams.all(),
             policy: policy.as_ref().map(|(seq, body)| (*seq, body.as_slice())),
+            waiting: (self.waiting_written > 0).then_some(self.waiting_written),
             ..Batch::default()
         };
         let write = |db: &redb::Database, path: &std::path::Path| append::write(db, path, &batch);

@@ -11,8 +11,8 @@ use redb::{Database, ReadableDatabase as _, TableError};
 use super::StoreError;
 use super::disk::{Disk, Ordered, whole_pages};
 use super::schema::{
-    CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START, ROWS,
-    STORE_SCHEMA, STREAMS, TILES, parse_segment_name, segment_path,
+    CHECKPOINTS, EPOCHS, META, META_ALIGNED, META_ORIGIN, META_POLICY, META_SCHEMA, META_SEALED, META_START,
+    META_WAITING, ROWS, STORE_SCHEMA, STREAMS, TILES, parse_segment_name, segment_path,
 };
 use super::snapshot::Snapshot;
 use crate::chain::Edge;
@@ -125,6 +125,8 @@ pub(super) struct Values {
     pub(super) aligned: Edge,
     /// The policy in force, and the number of its record.
     pub(super) policy: Option<(u64, Policy)>,
+    /// How much was read that has no record yet.
+    pub(super) waiting: u64,
 }
 
 /// Reads the single values of a segment; refuses a newer schema and another ledger's segment.
@@ -153,7 +155,11 @@ pub(super) fn values(txn: &redb::ReadTransaction, path: &Path, origin: &Origin) 
         Some(value) => Some(policy(&value).ok_or_else(|| corrupt("its policy is damaged"))?),
         None => None,
     };
-    Ok(Values { sealed: edge(META_SEALED)?, aligned: edge(META_ALIGNED)?, policy })
+    let waiting = match find(META_WAITING)? {
+        Some(value) => value.try_into().map(u64::from_be_bytes).map_err(|_| corrupt("what waited is no number"))?,
+        None => 0,
+    };
+    Ok(Values { sealed: edge(META_SEALED)?, aligned: edge(META_ALIGNED)?, policy, waiting })
 }
 
 fn policy(value: &[u8]) -> Option<(u64, Policy)> {

@@ -102,7 +102,7 @@ impl Snapshot {
 }
 
 /// How often a reader begins again when the file went on under it.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
 
 /// Whether a power cut can have torn the newest state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +123,27 @@ pub fn in_one_state<T>(
     torn: Torn,
     read: impl Fn(&ReadTransaction) -> Result<T, StoreError>,
 ) -> Result<(T, Option<ReadOnlyDatabase>), StoreError> {
+    in_a_state_that_fits(path, cache, torn, |error| error, read)
+}
+
+/// The same for a reader whose refusal is more than an error: `unread` makes one of a file that cannot be read at all. Where
+/// no state fits, the refusal of the newest counts.
+pub(super) fn in_a_state_that_fits<T, E>(
+    path: &Path,
+    cache: usize,
+    torn: Torn,
+    unread: impl Fn(StoreError) -> E,
+    mut read: impl FnMut(&ReadTransaction) -> Result<T, E>,
+) -> Result<(T, Option<ReadOnlyDatabase>), E> {
     let mut attempt = 1;
     loop {
-        let snapshot = Snapshot::take(path)?;
+        let snapshot = Snapshot::take(path).map_err(&unread)?;
         let newest = unharmed(path, || {
             let db = snapshot.open(cache)?;
-            Ok((read(&begin(&db, path)?)?, Some(db).filter(|_| !snapshot.is_unclean())))
+            let value = read(&begin(&db, path)?);
+            Ok(value.map(|value| (value, Some(db).filter(|_| !snapshot.is_unclean()))))
         });
+        let newest = newest.unwrap_or_else(|error| Err(unread(error)));
         if newest.is_ok() {
             return newest;
         }
@@ -141,7 +155,11 @@ pub fn in_one_state<T>(
         if !snapshot.is_unclean() || torn == Torn::No {
             return newest;
         }
-        return unharmed(path, || Ok((read(&begin(&snapshot.repaired(cache)?, path)?)?, None)));
+        let repaired = unharmed(path, || Ok(read(&begin(&snapshot.repaired(cache)?, path)?)));
+        return match repaired {
+            Ok(Ok(value)) => Ok((value, None)),
+            _ => newest,
+        };
     }
 }
 

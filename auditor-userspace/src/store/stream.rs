@@ -33,10 +33,9 @@ impl Streams {
         if let Body::FlowTraffic(traffic) = body {
             return Ok(self.flows.get(&traffic.flow).copied());
         }
-        if body.entry_type() != EntryType::Event {
-            return Ok(Some(CONTROL));
-        }
-        let Some(instance) = body.instance() else { return Ok(None) };
+        let Some(instance) = body.instance() else {
+            return Ok((body.entry_type() != EntryType::Event).then_some(CONTROL));
+        };
         if let Some(tag) = self.tags.get(instance) {
             return Ok(Some(*tag));
         }

@@ -6,6 +6,7 @@ import sys
 
 SO_COOKIE = 57  # include/uapi/asm-generic/socket.h
 INTERNET = frozenset((_socket.AF_INET, _socket.AF_INET6))
+PACKET = getattr(_socket, 'AF_PACKET', None)  # Linux has it
 
 # Both by the C type's own methods: a subclass cannot answer for itself.
 family = _socket.socket.family.__get__

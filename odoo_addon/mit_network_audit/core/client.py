@@ -116,6 +116,8 @@ ANSWER_SECONDS = 5
 ANSWER_MAX = 64 << 20
 LINE_MAX = 4 << 20
 PIECE = 1 << 16
+# What this addon asks for is in the daemon's API since this number (`/v1/version`).
+NEEDED_API = 1
 
 
 class Why:
@@ -127,7 +129,8 @@ class Why:
     SLOW = 'slow'  # somebody listens, and does not answer in time
     FOREIGN = 'foreign'  # whoever answers is not the daemon
     STRANGER = 'stranger'  # the daemon does not know this process as an audited one
-    OLD = 'old'  # the daemon does not know the question
+    OLD = 'old'  # the daemon does not know the question, or speaks an older API
+    OTHER = 'other_ledger'  # it is another daemon than the one whose records are here
     REFUSED = 'refused'  # the daemon says why the question makes no sense
     FAILED = 'failed'  # the daemon says that it cannot answer now
 
@@ -211,6 +214,17 @@ def ask(path, query=None, body=None, seconds=ANSWER_SECONDS):
         if len(content) > ANSWER_MAX:
             raise NoAnswer(Why.FOREIGN, 'the answer is too long')
         return json.loads(content) if content.strip() else None
+
+
+def status():
+    """What the daemon says of itself, if it is not too old for us."""
+    answer = ask('/v1/status')
+    if (spoken := answer.get('api', 0)) < NEEDED_API:
+        raise NoAnswer(
+            Why.OLD,
+            f'version {answer.get("version")} speaks API {spoken}, and {NEEDED_API} is needed',
+        )
+    return answer
 
 
 def lines(path, query=None, seconds=ANSWER_SECONDS):

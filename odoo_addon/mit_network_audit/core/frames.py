@@ -14,7 +14,19 @@ from .hints import FOREIGN, GENERATED
 
 OWN = 'mit_network_audit'
 # Shown only where nothing else is on the stack: they carry other modules' calls.
-PLUMBING = frozenset(('base', 'base_setup', 'bus', 'http_routing', 'iap', 'mail', 'rpc', 'web'))
+PLUMBING = frozenset(
+    (
+        'base',
+        'base_setup',
+        'bus',
+        'endpoint_route_handler',
+        'http_routing',
+        'iap',
+        'mail',
+        'rpc',
+        'web',
+    )
+)
 # Deeper frames are not looked at: a runaway recursion must not make every connect slow.
 DEPTH = (None,) * 256
 CHAIN_MAX = 24

@@ -18,17 +18,28 @@ from .recorder import ALIVE, Recorder
 def _events(recorder):
     """From the name of an audit event to a function of its arguments and the calling frame."""
     claim, cookie, family, internet = recorder.claim, calls.cookie, calls.family, calls.INTERNET
-    numeric, native_id = redaction.numeric, _thread.get_native_id
+    packet, numeric, native_id = calls.PACKET, redaction.numeric, _thread.get_native_id
 
     def to_address(operation):
         def event(args, frame):
             sock, address = args
             # Without an address it goes to where the socket was connected, under the claim of that
             # connect.
-            if type(address) is tuple and family(sock) in internet:
+            if type(address) is not tuple:
+                return
+            kind = family(sock)
+            if kind in internet:
                 claim(operation, cookie(sock), frame, numeric(address[0]), address[1])
+            elif kind == packet:
+                # To an interface. No ordinary Odoo does, so whose it is will be asked.
+                claim(operation, cookie(sock), frame)
 
         return event
+
+    def to_interface(args, frame):
+        sock, address = args
+        if type(address) is tuple and family(sock) == packet:
+            claim(hints.SEND, cookie(sock), frame)
 
     def of_thread(operation, count=None):
         def event(args, frame):
@@ -52,9 +63,14 @@ def _events(recorder):
     send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
     return {
         ALIVE: lambda args, frame: recorder.beat(),
+        # Python accepts a connection by making a socket of it. Whoever silences the hook, and takes
+        # the claims of who serves away, does not take the kernel's word that it was accepted.
+        'socket.__new__': lambda args, frame: recorder.beat(),
         'socket.connect': to_address(hints.CONNECT),
         'socket.sendto': send,
         'socket.sendmsg': send,
+        # Whoever only listens to an interface is bound to it, and sends nothing.
+        'socket.bind': to_interface,
         'socket.getaddrinfo': resolve,
         'socket.gethostbyname': resolve,
         'socket.gethostbyaddr': resolve,

@@ -84,7 +84,9 @@ def describing(host):
             # Native code leaves no frame: who called the plumbing may be an addon's.
             suspects = natives()
             if suspects:
-                chain.extend(NATIVE + suspect for suspect in suspects)
+                # What was carried over to this stack may have said so already.
+                names = [NATIVE + suspect for suspect in suspects]
+                chain.extend(name for name in names if name not in chain)
                 channel |= hints.AMBIGUOUS
         name = name or host_origin()
         return new(origin, (tuple(chain), module, file, line, function, name, database, channel))

@@ -6,13 +6,14 @@ by it, and is compared with the ledger by it.
 """
 
 # How each kind of record is named here, and where it keeps what is known of its flow.
-_FLOW, _CALL, _PROCESS = 'flow', 'call', 'process'
+_FLOW, _CALL, _PROCESS, _GUARD = 'flow', 'call', 'process', 'guard'
 _KINDS = {
     'flow_opened': _FLOW,
     'flow_interim': _FLOW,
     'flow_ended': _FLOW,
     'call': _CALL,
     'process': _PROCESS,
+    'guard': _GUARD,
 }
 KINDS = tuple(_KINDS)
 
@@ -55,7 +56,7 @@ def row(origin, record):
         'direction': _direction(record, opened),
         'channel': _channel(record, opened),
         'method': record.get('method') or _change(record),
-        'protocol': opened.get('protocol'),
+        'protocol': opened.get('protocol') or record.get('protocol'),
         'address': remote.get('address'),
         'port': remote.get('port'),
         'local_address': local.get('address'),
@@ -87,7 +88,7 @@ def row(origin, record):
         'program': process.get('comm'),
         'executable': process.get('executable'),
         'instance': record.get('instance') or opened.get('instance'),
-        'opened_before': bool(opened.get('opened_before')),
+        'opened_before': bool(opened.get('opened_before') or record.get('opened_before')),
         'run': record.get('run'),
         'epoch': record.get('epoch'),
     }
@@ -120,13 +121,14 @@ def _direction(record, opened):
 
 def _channel(record, opened):
     """Through what: a call says it; of a flow it is its protocol, seen by the kernel alone."""
-    if record['class'] == 'process':
-        return 'process'
+    if record['class'] in (_PROCESS, _GUARD):
+        return record['class']
     return record.get('channel') or opened.get('protocol')
 
 
 def _change(record):
-    return record.get('change') if record['class'] == 'process' else None
+    """What became of a process, or what it did that no ordinary Odoo does."""
+    return record.get({_PROCESS: 'change', _GUARD: 'what'}.get(record['class']))
 
 
 def _status(record):

@@ -1,6 +1,7 @@
 # Part of Network Audit. License LGPL-3.
 from . import ir_http  # noqa: F401
 from . import network_audit_copy  # noqa: F401
+from . import network_audit_comparison  # noqa: F401
 from . import network_audit_export  # noqa: F401
 from . import network_audit_facts  # noqa: F401
 from . import network_audit_listing  # noqa: F401

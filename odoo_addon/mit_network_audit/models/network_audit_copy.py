@@ -16,14 +16,14 @@ _logger = logging.getLogger(__name__)
 KEPT_DAYS = 7
 KEPT_ROWS = 1_000_000
 PAGE = 5_000
-# Compared at once: a browser shows how far it is.
-COMPARED = 10_000
-# Named of each kind of difference.
-NAMED = 50
 # A person waits for this.
 ON_DEMAND_SECONDS = 2.0
 # A cron ends before the next one is due.
 CRON_SECONDS = 50.0
+_AFRESH = {
+    **dict.fromkeys(('next_seq', 'first_seq', 'looked_at', 'reread_below'), 0),
+    **dict.fromkeys(('facts_sent', 'facts_since', 'verdict', 'differing', 'explained_by'), False),
+}
 
 
 class NetworkAuditCopy(models.Model):
@@ -46,7 +46,9 @@ class NetworkAuditCopy(models.Model):
     copied_from = fields.Char(help='The name of the database that this one is a copy of')
     shape = fields.Char(help='The columns that the rows were made with')
     pulled_at = fields.Datetime()
+    root_key = fields.Char('Root key', help='Of the daemon that is followed; the first one is')
     facts_sent = fields.Char(help='What was told to the daemon last: a digest')
+    facts_since = fields.Char(help='The start of the daemon that it was told to')
     verdict = fields.Char()
 
     @api.model
@@ -69,10 +71,12 @@ class NetworkAuditCopy(models.Model):
     @api.model
     def _cron_pull(self):
         """Takes over what is new, tells the daemon what changed, and removes what is too old."""
-        deadline = time.monotonic() + CRON_SECONDS
+        deadline, commit = time.monotonic() + CRON_SECONDS, self.env.cr.commit
         for step in (
-            lambda: self.env['network.audit.facts']._tell(client.ask('/v1/status')),
-            lambda: self._pull(client.ask('/v1/status'), deadline, self.env.cr.commit),
+            lambda: self.env['network.audit.facts']._tell(client.status()),
+            lambda: self._pull(client.status(), deadline, commit),
+            lambda: self._reread(client.status(), deadline, commit),
+            self._look_on,
             self.env['network.audit.report']._note_verdict,
         ):
             try:
@@ -84,18 +88,22 @@ class NetworkAuditCopy(models.Model):
 
     @api.model
     def _pull_on_demand(self):
+        deadline = time.monotonic() + ON_DEMAND_SECONDS
         try:
-            status = client.ask('/v1/status')
-            self._pull(status, time.monotonic() + ON_DEMAND_SECONDS)
+            status = client.status()
+            self.env['network.audit.facts']._tell_again(status)
+            self._pull(status, deadline)
+            self._reread(status, deadline)
         except client.NoAnswer as error:
             _logger.info('Network Audit: the daemon does not answer (%s).', error)
 
     def _pull(self, status, deadline, after_page=lambda: None):
         """Pages from where the copy ends to where the ledger ends, or until the deadline."""
         copy = self._lock()
-        if not copy:
+        if not copy or copy._is_of_another_ledger(status):
             return 0
         copy._begin(status['origin'])
+        copy._follow(status['root_key'])
         count = 0
         while time.monotonic() < deadline:
             page = list(islice(client.lines('/v1/records', copy._question()), PAGE))
@@ -162,6 +170,14 @@ class NetworkAuditCopy(models.Model):
             'database_name': self.env.cr.dbname,
         }
 
+    def _is_of_another_ledger(self, status):
+        """Whether the daemon is not the one that is followed: another key signs there.
+
+        A database that turns out to be a copy follows whom it finds.
+        """
+        followed = self.root_key and not self._is_of_another_database()
+        return bool(followed) and self.root_key != status['root_key']
+
     def _is_of_another_database(self):
         """Whether this row came along with a copy. `data/neutralize.sql` makes it so as well."""
         return bool(self.database_uuid) and any(
@@ -179,50 +195,19 @@ class NetworkAuditCopy(models.Model):
             # Odoo loads a duplicate before it gives it an identifier: it is no copy of itself then.
             is_renamed = self.database_name != own['database_name']
             own['copied_from'] = (not is_renamed and self.copied_from) or self.database_name
+            own['root_key'] = False
         if is_copy or self.shape != SHAPE:
             self.env['network.audit.record']._retire('TRUE', [])
-        self.write({**own, 'next_seq': 0, 'first_seq': 0, 'facts_sent': False, 'verdict': False})
+        self.write({**own, **_AFRESH})
 
-    # ------------------------------------------------------------------ comparing
-
-    @api.model
-    def _compare(self, from_seq=None):
-        """Compares a piece of the rows with the ledger, from a number on.
-
-        Within what was taken over and not removed since, every row has to be there, and to be what
-        the ledger says.
-        """
-        copy = self._the()
-        first, end = max(from_seq or 0, copy.first_seq), copy.next_seq
-        found = {'from': first, 'next': None, 'end': end, 'compared': 0}
-        found.update(different=[], missing=[], unknown=[], judged=[], protected=True)
-        found['protected'] = self.env['network.audit.record']._is_protected()
-        if not copy.origin or first >= end:
-            return found
-        question = {'from': first, 'to_seq': end - 1, 'limit': COMPARED}
-        records = list(client.lines('/v1/records', question))
-        last = records[-1]['seq'] + 1 if len(records) == COMPARED else end
-        found['next'] = last if last < end else None
-        here = self.env['network.audit.record']._stored(copy.origin, first, min(last, end))
-        for record in records:
-            if self._is_own(record):
-                self._compare_one(here.pop(record['seq'], None), record, found)
-        found['unknown'] = sorted(here)[:NAMED]
-        return found
-
-    @staticmethod
-    def _compare_one(stored, record, found):
-        if stored is None:
-            if len(found['missing']) < NAMED:
-                found['missing'].append(record['seq'])
+    def _follow(self, root_key):
+        """Believes the daemon that signs with this key. Ledgers of one host have one name: rows of
+        an earlier one, that begins at the same numbers, go."""
+        if self.root_key == root_key:
             return
-        found['compared'] += 1
-        names = rows.differences(stored, record)
-        sealed = [name for name in names if name not in rows.JUDGED]
-        if sealed and len(found['different']) < NAMED:
-            found['different'].append({'seq': record['seq'], 'columns': sealed})
-        elif names and len(found['judged']) < NAMED:
-            found['judged'].append({'seq': record['seq'], 'columns': names})
+        if self.next_seq:
+            self.env['network.audit.record']._retire('origin = %s', [self.origin])
+        self.write({**_AFRESH, 'root_key': root_key})
 
     def _is_own(self, record):
         """A row of this database: claims that name another database of this Odoo are not."""

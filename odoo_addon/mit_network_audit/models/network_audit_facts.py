@@ -47,16 +47,22 @@ class NetworkAuditFacts(models.AbstractModel):
     _description = 'Network Audit: What Settings Explain'
 
     @api.model
+    def _tell_again(self, status):
+        """Tells a daemon that was started since: it knows nothing of what the one before knew."""
+        if self.env['network.audit.copy']._the().facts_since != status['since']:
+            self._tell(status)
+
+    @api.model
     def _tell(self, status):
         """Tells the daemon, if it is not told yet: something changed here, or it was restarted."""
         claims = self._claims()
         text = json.dumps([status['since'], status['origin'], claims], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         copy = self.env['network.audit.copy']._the()
-        if copy.facts_sent == digest:
+        if copy.facts_sent == digest or copy._is_of_another_ledger(status):
             return False
         client.ask('/v1/facts', body=claims)
-        copy.facts_sent = digest
+        copy.write({'facts_sent': digest, 'facts_since': status['since']})
         return True
 
     @api.model

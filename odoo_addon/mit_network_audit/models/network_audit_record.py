@@ -28,6 +28,7 @@ _KINDS = [
     ('flow_interim', 'Connection goes on'),
     ('flow_ended', 'Connection ended'),
     ('process', 'Process'),
+    ('guard', 'Guard'),
 ]
 DIRECTIONS = [('out', 'Outbound'), ('in', 'Inbound')]
 LABELS = [
@@ -234,6 +235,14 @@ class NetworkAuditRecord(models.Model):
         return row['kind'] == 'call'
 
     @api.model
+    def _take_anew(self, found):
+        """Puts rows in the place of those with the same numbers."""
+        if found:
+            numbers = tuple(row['seq'] for row in found)
+            self._retire('origin = %s AND seq IN %s', [found[0]['origin'], numbers])
+            self._append(found)
+
+    @api.model
     def _retire(self, where, parameters):
         """Removes rows: for retention, and for a database that turns out to be a copy."""
         with self._open(RETIRE):
@@ -343,6 +352,8 @@ def _domain(asked):
         domain.append(('seq', '<=', asked['to_seq']))
     if asked.get('module'):
         domain.append(('module', '=', asked['module']))
+    if asked.get('guard'):
+        domain += [('kind', '=', 'guard'), ('method', '=', asked['guard'])]
     if asked.get('contradiction'):
         domain.append(('contradiction', '!=', False))
     return domain + [

@@ -7,7 +7,7 @@ from odoo.release import version_info
 from odoo.tools import config
 
 from .. import install
-from ..access import require
+from ..access import ADMINISTRATOR, require
 from ..core import client
 from ..core.frames import OWN
 
@@ -32,16 +32,28 @@ class NetworkAuditReport(models.AbstractModel):
     def load(self, window='1day'):
         """Everything that the page shows."""
         require(self.env)
-        status = _asked('/v1/status')
-        content = {'status': status, 'here': self._here()}
-        if 'value' in status:
-            content['report'] = _asked('/v1/report', {'window': window})
-            content['policy'] = _asked('/v1/policy')
-        return content
+        copy = self.env['network.audit.copy'].sudo()._the()
+        try:
+            status = client.status()
+            self.env['network.audit.facts'].sudo()._tell_again(status)
+        except client.NoAnswer as error:
+            return {'status': _trouble(error), 'here': self._here(copy)}
+        return {
+            'status': {'value': status},
+            'here': {**self._here(copy), 'is_other': copy._is_of_another_ledger(status)},
+            'report': _asked('/v1/report', {'window': window}),
+            'policy': _asked('/v1/policy'),
+        }
 
-    def _here(self):
+    @api.model
+    def follow(self):
+        """Follows the daemon that answers now, though another key signs there than before."""
+        require(self.env, ADMINISTRATOR)
+        self.env['network.audit.copy'].sudo()._the().root_key = False
+        self.env['network.audit.copy'].sudo()._pull_on_demand()
+
+    def _here(self, copy):
         """What this Odoo knows of itself."""
-        copy = self.env['network.audit.copy'].sudo().search([], limit=1)
         loaded = config['server_wide_modules'] or ()
         loaded = loaded.split(',') if isinstance(loaded, str) else loaded
         return {
@@ -50,6 +62,8 @@ class NetworkAuditReport(models.AbstractModel):
             'pid': os.getpid(),
             'database': self.env.cr.dbname,
             'copied_from': copy.copied_from or None,
+            'followed_key': copy.root_key or None,
+            'differences': copy._differences(),
             'run_dir': client.run_dir(),
             'load': LOAD,
             **self.env['network.audit.record']._measured(),
@@ -137,6 +151,8 @@ class NetworkAuditReport(models.AbstractModel):
         except (client.NoAnswer, KeyError, TypeError):
             return
         copy = self.env['network.audit.copy']._the()
+        if copy.differing:
+            verdict = _('%s, and the Audit Log differs from the ledger', verdict)
         before, copy.verdict = copy.verdict, verdict
         if before and before != verdict:
             self._tell_of(before, verdict)

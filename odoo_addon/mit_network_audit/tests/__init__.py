@@ -1,6 +1,5 @@
 # Part of Network Audit. License LGPL-3.
 from . import test_access  # noqa: F401
-from . import test_bench  # noqa: F401
 from . import test_catalogue  # noqa: F401
 from . import test_copy  # noqa: F401
 from . import test_daemon  # noqa: F401

@@ -19,6 +19,7 @@ CALLS = (
     (REPORT, 'load', ['1day'], READERS),
     (REPORT, 'acknowledge', ['unattributed', '', ''], READERS),
     (REPORT, 'compare', [0], READERS),
+    (REPORT, 'follow', [], ADMINISTRATORS),
     (REPORT, 'ledger', [{'type': 'no such type'}], READERS),
     (REPORT, 'find_test_events', [[], 2**40], READERS),
     (REPORT, 'verify', [], READERS),
@@ -129,6 +130,37 @@ class TestAccess(HttpCase):
             for menu, allowed in menus.items():
                 is_visible = self.env.ref(f'{OWN}.{menu}').id in visible
                 self.assertEqual(is_visible, name in allowed, f'{name}: {menu}')
+
+    def test_every_route_is_for_its_users_and_nothing_lies_in_attachments(self):
+        http = self.env['ir.http']
+        routes = {url for url, _ in http._generate_routing_rules([OWN], http._get_converters())}
+        self.assertEqual(routes, {'/network_audit/export/<int:wizard_id>'})
+        for name in self.names:
+            self.become(name)
+            answer = self.url_open('/network_audit/export/0', allow_redirects=False)
+            # Nobody has asked for an export of this number.
+            expected = 404 if name in READERS else 303 if name == 'public' else 403
+            self.assertEqual(answer.status_code, expected, name)
+        kept = [('res_model', '=like', 'network.audit.%')]
+        self.assertFalse(self.env['ir.attachment'].sudo().search(kept))
+
+    def test_what_one_person_listed_nobody_else_sees(self):
+        one = self.env['res.users'].search([('login', '=', 'access_admin')])
+        other = new_test_user(self.env, 'access_other', groups='base.group_system')
+        contents = {
+            'network.audit.vendor': {'name': 'X'},
+            'network.audit.component': dict.fromkeys(('vendor', 'hosts', 'purpose', 'source'), 'x'),
+            'network.audit.request': {},
+            EXPORT: {},
+        }
+        for model, values in contents.items():
+            self.env[model].with_user(one).create(values)
+            self.assertTrue(self.env[model].with_user(one).search_count([]), model)
+            self.assertFalse(self.env[model].with_user(other).search_count([]), model)
+        line = {'operations': 1, **dict.fromkeys(('flows', 'calls', 'sent', 'received'), 0)}
+        self.env[SUMMARY].with_user(one)._fill([{**line, 'unmeasured': 0}])
+        self.assertEqual(self.env[SUMMARY].with_user(one).search_count([]), 1)
+        self.assertFalse(self.env[SUMMARY].with_user(other).search_count([]))
 
     def test_there_are_exactly_two_groups_and_administrators_are_auditors(self):
         groups = self.env['ir.model.data'].search(

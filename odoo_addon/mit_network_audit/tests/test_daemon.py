@@ -1,4 +1,5 @@
 # Part of Network Audit. License LGPL-3.
+import json
 import os
 import socket
 import tempfile
@@ -7,8 +8,8 @@ from unittest.mock import patch
 from odoo.exceptions import UserError
 from odoo.tests import HttpCase, TransactionCase, tagged
 
-from ..core import client, hints
-from ..models import network_audit_copy, network_audit_record
+from ..core import client, hints, rows
+from ..models import network_audit_comparison, network_audit_record
 from . import host, scene
 from .common import Claims
 from .host import wait_for
@@ -110,6 +111,7 @@ class TestDaemon(scene.WithDaemon, HttpCase):
         port = self.connect()
         self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
         row = self.records.search(self.own(port), limit=1)
+        number = row.seq
         self.env.cr.execute(
             f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
         )
@@ -118,7 +120,68 @@ class TestDaemon(scene.WithDaemon, HttpCase):
         )
         found = self.copies._compare()
         self.assertEqual(found['different'], [])
-        self.assertIn({'seq': row.seq, 'columns': ['category']}, found['judged'])
+        self.assertIn({'seq': number, 'columns': ['category']}, found['judged'])
+        self.assertFalse(self.copies._the().differing)
+        again = self.copies._compare()
+        self.assertEqual(again['judged'], [], 'it was taken over anew')
+
+    def seen_at(self, address):
+        """The row of a connection to this address, in its newest form."""
+        self.copies._pull_on_demand()
+        self.env.invalidate_all()
+        there = [('address', '=', address), ('tgid', '=', os.getpid()), ('kind', '=', 'flow_ended')]
+        return self.records.search(there, limit=1)
+
+    def test_rows_have_the_class_that_holds_now_when_what_explains_them_has_changed(self):
+        host.fresh()
+        address = '127.66.0.2'
+        host.call('sale', address, 9)
+        row = wait_for(lambda: self.seen_at(address))
+        self.assertEqual((row.category, row.vendor), ('private', False))
+        vendors = self.env['network.audit.vendor']
+        vendors.create({'name': 'Late', 'hosts': '127.66.0.0/16'}).action_ask()
+        row = self.seen_at(address)
+        self.assertEqual((row.category, row.vendor), ('watched', 'Late'))
+        self.assertEqual(self.copies._compare()['judged'], [])
+        vendors.action_open()
+        vendors.search([('name', '=', 'Late')]).action_unwatch()
+        host.order('auditor policy accept 2')
+        self.assertEqual(self.seen_at(address).category, 'private')
+
+    def test_a_daemon_that_was_restarted_is_told_again_by_who_only_looks(self):
+        host.fresh()
+        address = '127.66.0.3'
+        mail = {'name': 'x', 'smtp_host': address, 'smtp_port': 25}
+        self.env['ir.mail_server'].create(mail)
+        self.env['network.audit.facts']._tell(client.ask('/v1/status'))
+        host.call('mail', address, 25)
+
+        def classes():
+            found = (rows.row('', it) for it in client.lines('/v1/records') if rows.is_row(it))
+            return {it['category'] for it in found if it['address'] == address}
+
+        self.assertEqual(wait_for(classes), {'configured'})
+        host.order('kill')
+        host.order('start')
+        host.wait_until_named()
+        self.assertEqual(classes(), {'private'}, 'it has forgotten')
+        self.report.load('1day')
+        self.assertEqual(classes(), {'configured'})
+
+    def test_what_differs_is_remembered_until_it_does_not_any_more(self):
+        host.fresh()
+        port = self.connect()
+        row = self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
+        self.env.cr.execute(
+            f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
+        )
+        change = 'UPDATE network_audit_record SET sent = sent + %s WHERE id = %s'
+        for by, expected in ((1, [row.seq]), (-1, [])):
+            self.env.cr.execute(change, [by, row.id])
+            self.copies._look_on()
+            self.env.invalidate_all()
+            self.assertEqual(json.loads(self.copies._the().differing or '[]'), expected)
+        self.assertFalse(self.copies._the().looked_at, 'and begins again')
 
     def test_more_rows_than_are_compared_at_once_are_all_compared(self):
         for _ in range(3):
@@ -126,7 +189,7 @@ class TestDaemon(scene.WithDaemon, HttpCase):
         self.pull_until([*self.own(port), ('kind', '=', 'flow_ended')])
         self.env.flush_all()
         whole = self.copies._compare()
-        with patch.object(network_audit_copy, 'COMPARED', 5):
+        with patch.object(network_audit_comparison, 'COMPARED', 5):
             pieces, position = [], 0
             while position is not None:
                 piece = self.copies._compare(position)

@@ -2,7 +2,7 @@
 from odoo.tests import TransactionCase, tagged
 
 from ..core import rows
-from ..models.network_audit_record import COLUMNS
+from ..models.network_audit_record import COLUMNS, _domain
 from . import scene
 
 
@@ -47,6 +47,27 @@ class TestRows(TransactionCase):
     def test_a_contradiction_is_named(self):
         lie = {**scene.ATTRIBUTION, 'contradictions': ['address', 'port']}
         self.check(scene.opened(9, attribution=lie), contradiction='address < port')
+
+    def test_what_no_ordinary_odoo_does_is_a_row(self):
+        about = {'attribution': scene.ATTRIBUTION, 'process': scene.OPENED['process'], 'cookie': 7}
+        record = scene.record(9, 'guard', what='raw_socket', protocol='icmp', **about)
+        self.assertTrue(rows.is_row(record))
+        self.check(
+            record,
+            kind='guard',
+            channel='guard',
+            method='raw_socket',
+            protocol='icmp',
+            cookie='7',
+            module='vendor_demo',
+            tgid=17,
+            address=None,
+            direction=None,
+        )
+
+    def test_a_reason_about_guards_opens_their_rows(self):
+        wanted = [('seq', '>=', 7), ('kind', '=', 'guard'), ('method', '=', 'ptrace')]
+        self.assertEqual(_domain({'from_seq': 7, 'guard': 'ptrace'}), wanted)
 
     def test_entries_of_the_ledger_itself_are_no_rows(self):
         self.assertTrue(rows.is_row(scene.opened(1)))

@@ -50,6 +50,7 @@ class TestTours(scene.WithDaemon, Tours):
 
     def test_the_dialogs(self):
         self.operations()
+        host.wait_for(self.rows)
         self.tour('test_event', 'test-event')
         self.tour('verify', 'verify')
         self.tour('export', 'export')
@@ -134,6 +135,37 @@ class TestTours(scene.WithDaemon, Tours):
         with patch.dict(os.environ, {'NETWORK_AUDIT_RUN_DIR': host.order('stranger')}):
             self.tour('banner_stranger', 'banner-not-audited')
 
+    def test_another_daemon_than_before_is_told_and_followed_by_who_may_say_so(self):
+        self.operations()
+        host.wait_for(self.rows)
+        before = self.env['network.audit.copy']._the().root_key
+        self.addCleanup(host.order, 'alone')
+        with patch.dict(os.environ, {'NETWORK_AUDIT_RUN_DIR': host.order('other')}):
+            host.wait_for(self.is_known)
+            self.env['network.audit.copy']._pull_on_demand()
+            self.assertEqual(self.env['network.audit.copy']._the().root_key, before)
+            self.tour('banner_other_ledger', 'banner-other-daemon')
+            self.tour('follow')
+            self.env.invalidate_all()
+            followed = self.env['network.audit.copy']._the().root_key
+            self.assertEqual(followed, client.ask('/v1/status')['root_key'])
+            self.assertNotEqual(followed, before)
+            found = self.env['network.audit.copy']._compare()
+            self.assertEqual((found['different'], found['missing'], found['unknown']), ([], [], []))
+
+    @staticmethod
+    def is_known():
+        """Whether the daemon that answers has found this process."""
+        try:
+            return client.status()
+        except client.NoAnswer:
+            return None
+
+    def test_a_daemon_that_is_older_than_the_app_is_told(self):
+        # There is no older daemon to be had: the app is newer than this one.
+        with patch.object(client, 'NEEDED_API', client.NEEDED_API + 1):
+            self.tour('banner_old', 'banner-old')
+
     # ------------------------------------------------------------------ the log
 
     def rows(self):
@@ -151,7 +183,21 @@ class TestTours(scene.WithDaemon, Tours):
             "UPDATE network_audit_record SET module = 'innocent' WHERE id = %s", [row.id]
         )
         self.env.invalidate_all()
+        self.tour('unprotected', 'copy-unprotected')
         self.tour('tampered', 'tampered')
+
+    def test_a_row_that_was_changed_in_sql_is_told_to_who_only_looks(self):
+        self.operations()
+        row = host.wait_for(self.rows)
+        self.env.cr.execute(
+            f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
+        )
+        self.env.cr.execute(
+            "UPDATE network_audit_record SET module = 'innocent' WHERE id = %s", [row.id]
+        )
+        self.env.invalidate_all()
+        self.env['network.audit.copy']._look_on()
+        self.tour('differs', 'copy-differs', at_end=self.check_with_axe)
 
     def test_the_log_can_be_grouped_and_summed(self):
         self.operations()
@@ -212,7 +258,3 @@ class TestBanners(Tours):
     def test_another_program_answers(self):
         scene.listen(self, b'220 mail.example.com ESMTP\r\n')
         self.tour('banner_foreign', 'banner-foreign')
-
-    def test_the_daemon_is_too_old(self):
-        scene.listen(self, scene.answer('404 Not Found', ''))
-        self.tour('banner_old', 'banner-old')

@@ -1,8 +1,10 @@
 """Secrets, each used once, in every place that a call has for one: none of them is anybody else's business."""
 
+import asyncio
 import base64
 import contextlib
 import ftplib
+import functools
 import http.client
 import imaplib
 import os
@@ -11,13 +13,16 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import urllib.parse
 import urllib.request
 import xmlrpc.client
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 
 import psycopg2
 import requests
+import websocket
 
 from . import channels
 
@@ -27,7 +32,8 @@ HOST, TIMEOUT = channels.HOST, channels.TIMEOUT
 class Planting:
     """Hands out markers, and remembers them."""
 
-    def __init__(self, seed):
+    def __init__(self, env, seed):
+        self.env = env
         self._seed = seed
         self.planted = []
 
@@ -54,7 +60,7 @@ class Planting:
 
 def plant(env, seed):
     """Goes out by every channel; what becomes of a call does not matter. Returns the markers."""
-    planting = Planting(seed)
+    planting = Planting(env, seed)
     ports = channels.ports(env)
     for act in ACTS:
         for _ in range(2):
@@ -188,6 +194,34 @@ def by_children(planting, ports):
     os.waitpid(os.posix_spawn('/bin/true', ['true', mark()], {mark(): mark()}), 0)
 
 
+def by_others(planting, ports):
+    """Without a library that is known: asyncio, threads whose names are markers, the C library's own calls, a pool."""
+    mark = planting.mark
+
+    async def converse():
+        reader, writer = await asyncio.open_connection(HOST, ports['tcp'])
+        writer.write(f'{mark()}\n'.encode())
+        await writer.drain()
+        writer.close()
+
+    asyncio.run(converse())
+    asked = functools.partial(requests.get, planting.url(ports['http']), headers=planting.headers(), timeout=TIMEOUT)
+    thread = threading.Thread(target=asked, name=mark())
+    thread.start()
+    thread.join()
+    with ThreadPoolExecutor(1, thread_name_prefix=mark()) as pool:
+        pool.submit(requests.get, planting.url(ports['http']), timeout=TIMEOUT).result()
+    channels.by_ctypes(planting.env, mark())
+    channels.by_double_fork(planting.env, mark())
+    planting.env.cr.postcommit.add(asked)
+
+
+def by_websocket(planting, ports):
+    address = f'ws://{HOST}:{ports["http"]}/{planting.mark()}?{planting.mark()}'
+    header = {f'X-{planting.mark()}': planting.mark()}
+    websocket.create_connection(address, timeout=TIMEOUT, header=header, cookie=planting.mark()).close()
+
+
 def by_postgres(planting, ports):
     mark = planting.mark
     psycopg2.connect(
@@ -198,5 +232,5 @@ def by_postgres(planting, ports):
 
 ACTS = (
     *(by_requests, by_httpx, by_urllib, by_http, by_xmlrpc, by_smtp, by_imap, by_pop3, by_ftp),
-    *(by_ftp_commands, by_socket, by_tls, by_names, by_children, by_postgres),
+    *(by_ftp_commands, by_socket, by_tls, by_names, by_children, by_postgres, by_others, by_websocket),
 )

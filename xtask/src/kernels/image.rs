@@ -23,7 +23,7 @@ const INIT: &str = r"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs devtmpfs /dev; mount -t tmpfs tmpfs /tmp
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup; mount -t securityfs securityfs /sys/kernel/security
 ip link set lo up
 ulimit -l unlimited
 export NETWORK_AUDIT_SKIPS=/tmp/skips RUST_BACKTRACE=0
@@ -47,9 +47,11 @@ pub(super) fn make(home: &Path, programs: &Programs, filter: Option<&str>) -> Re
     for test in &programs.tests {
         put(test, &root, &Path::new("/tests").join(test.file_name().context("a test has no name")?))?;
     }
-    // The tests were told this path when they were compiled.
-    put(&programs.scenarios, &root, &programs.scenarios)?;
-    for library in libraries(&programs.tests)? {
+    // The tests were told these paths when they were compiled.
+    for program in &programs.started {
+        put(program, &root, program)?;
+    }
+    for library in libraries(programs.tests.iter().chain(&programs.started))? {
         put(&library, &root, &library)?;
     }
     fs::write(root.join("init"), INIT.replace("FILTER", filter.unwrap_or_default()))?;
@@ -58,7 +60,7 @@ pub(super) fn make(home: &Path, programs: &Programs, filter: Option<&str>) -> Re
 }
 
 /// What the dynamic loader would load, and the loader itself.
-fn libraries(programs: &[PathBuf]) -> Result<Vec<PathBuf>> {
+fn libraries<'a>(programs: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>> {
     let told = process::output(Command::new("ldd").args(programs))?;
     let mut paths: Vec<PathBuf> =
         told.split_whitespace().filter(|word| word.starts_with("/lib")).map(PathBuf::from).collect();

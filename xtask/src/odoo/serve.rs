@@ -35,7 +35,10 @@ pub struct Server {
     pub load: String,
     /// What the command line says besides, last.
     pub arguments: Vec<String>,
+    /// What the configuration file says besides: lines of `key = value`.
+    pub settings: Vec<String>,
     addons: Option<PathBuf>,
+    libraries: Option<PathBuf>,
 }
 
 impl Server {
@@ -51,7 +54,9 @@ impl Server {
             environment: Vec::new(),
             load: "base,rpc,web".to_owned(),
             arguments: Vec::new(),
+            settings: Vec::new(),
             addons: None,
+            libraries: None,
         }
     }
 
@@ -59,6 +64,7 @@ impl Server {
     #[must_use]
     pub fn with_addons(mut self, addons: &Addons) -> Self {
         self.addons = Some(addons.folder().to_path_buf());
+        self.libraries = addons.libraries().map(PathBuf::from);
         if addons.names().split(',').any(|name| name == "mit_network_audit") {
             self.load.push_str(",mit_network_audit");
         }
@@ -94,6 +100,9 @@ impl Server {
             command.arg(subcommand);
         }
         command.arg("-c").arg(configuration).args(["-d", &self.database]);
+        if let Some(libraries) = &self.libraries {
+            command.env("PYTHONPATH", format!("{}:{}", installation.site().display(), libraries.display()));
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
@@ -129,7 +138,7 @@ impl Server {
         if let Some(own) = &self.addons {
             addons = format!("{addons},{}", own.display());
         }
-        let text = format!(
+        let mut text = format!(
             "[options]\naddons_path = {addons}\ndata_dir = {data}\ndb_host = {socket}\ndb_port = {PORT}\n\
              db_user = {ROLE}\nhttp_interface = 127.0.0.1\nhttp_port = {http}\ngevent_port = {gevent}\n",
             data = installation.data().display(),
@@ -137,6 +146,7 @@ impl Server {
             http = self.http_port,
             gevent = self.gevent_port,
         );
+        self.settings.iter().for_each(|line| text.extend([line, "\n"]));
         let path = folder.join("odoo.conf");
         fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         Ok(path)

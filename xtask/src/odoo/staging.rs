@@ -23,6 +23,7 @@ pub struct Addons {
     folder: PathBuf,
     names: Vec<String>,
     key: String,
+    libraries: Option<PathBuf>,
 }
 
 impl Addons {
@@ -53,7 +54,19 @@ impl Addons {
         let key = hex(&hasher.finalize()[..6]);
         let folder = installation.home.join("addons").join(&key);
         write(&folder, &files)?;
-        Ok(Self { folder, names, key })
+        Ok(Self { folder, names, key, libraries: None })
+    }
+
+    /// With a folder of Python packages that they import, and Odoo has not.
+    #[must_use]
+    pub fn with_libraries(mut self, folder: Option<PathBuf>) -> Self {
+        self.libraries = folder;
+        self
+    }
+
+    /// Where the Python packages are that they import, and Odoo has not.
+    pub fn libraries(&self) -> Option<&Path> {
+        self.libraries.as_deref()
     }
 
     /// What to put on Odoo's `addons_path`.

@@ -95,7 +95,7 @@ fn run(
 }
 
 fn is_of_interest(line: &str) -> bool {
-    ["FAIL:", "ERROR:", ": skipped", "error(s) of", "bench: "].iter().any(|mark| line.contains(mark))
+    ["FAIL:", "ERROR:", ": skipped", "error(s) of"].iter().any(|mark| line.contains(mark))
 }
 
 /// Reads lines such as `1 failed, 0 error(s) of 12 tests when loading database 'd1'`, and those of what was skipped. A

@@ -51,7 +51,8 @@ impl Witness {
         let listener = UnixListener::bind(folder.join("host.sock")).context("the host's socket cannot be made")?;
         fs::set_permissions(folder.join("host.sock"), fs::Permissions::from_mode(0o666))?;
         let over = Arc::new(AtomicBool::new(false));
-        let host = Host { daemon, stranger: None, folder: folder.clone(), copy };
+        let scope = scope(&group)?;
+        let host = Host { daemon, stranger: None, other: None, folder: folder.clone(), copy, scope };
         let thread = thread::spawn({
             let over = Arc::clone(&over);
             move || host.serve(&listener, &over)
@@ -94,8 +95,11 @@ struct Host {
     daemon: Daemon,
     /// Another daemon, that does not audit this Odoo.
     stranger: Option<(Daemon, Group)>,
+    /// Another one that does, with a ledger and keys of its own.
+    other: Option<Daemon>,
     folder: PathBuf,
     copy: PathBuf,
+    scope: String,
 }
 
 impl Host {
@@ -128,6 +132,8 @@ impl Host {
                 self.daemon.start()?;
             }
             "stranger" => return self.stranger(),
+            "other" => return self.other(),
+            "alone" => self.other = None,
             // As its operator on the host.
             "auditor" => return self.daemon.auditor(&rest.split(' ').collect::<Vec<_>>()),
             _ => bail!("no such order: {order}"),
@@ -143,6 +149,15 @@ impl Host {
             self.stranger = Some((daemon, group));
         }
         Ok(self.folder.join("stranger/run").display().to_string())
+    }
+
+    fn other(&mut self) -> Result<String> {
+        if self.other.is_none() {
+            let mut daemon = Daemon::new(&self.folder, "other", self.copy.clone(), self.scope.clone());
+            daemon.start()?;
+            self.other = Some(daemon);
+        }
+        Ok(self.folder.join("other/run").display().to_string())
     }
 }
 

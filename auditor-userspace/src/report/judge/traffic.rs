@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use auditor_common::body::Label;
+use auditor_common::body::{Guarded, Label};
 
 use super::{Group, Scope, is_unexplained};
 use crate::catalogue::OWN_MODULE;
 use crate::clock::DAY_NS;
 use crate::destination::Class;
-use crate::report::basis::Guarded;
 use crate::report::reason::{Filter, Reason, Severity, counted, times};
 use crate::rollup::history::Went;
 use crate::rollup::row::{Row, Tally};
@@ -20,6 +19,7 @@ pub(in crate::report) const LEARNING_NS: u64 = 7 * DAY_NS;
 pub(super) fn judge(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     contradictions(scope, found);
     watched(scope, found);
+    suspected(scope, found);
     guarded(scope, found);
     self_egress(scope, found);
     unattributed(scope, found);
@@ -74,11 +74,29 @@ fn watched(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     }
 }
 
+/// Native code leaves no frame: whoever compiles its module is not to be out of sight by that.
+fn suspected(scope: &Scope<'_>, found: &mut Vec<Reason>) {
+    let group = group(scope, |row| is_suspected(row) && !row.about.inbound && is_unexplained(row.about.class));
+    let Some(tally) = group.seen() else { return };
+    let operations = counted(tally.count, "operation");
+    let sentence = format!(
+        "{operations} to places that nothing explains, maybe by native code of watched vendors{}",
+        group.examples()
+    );
+    found.push(Reason::new(Severity::Attention, "watched_native", "", &tally, sentence, scope.records(&tally)));
+}
+
+/// Native code of a watched vendor's module may have been the caller.
+fn is_suspected(row: &Row<'_>) -> bool {
+    row.key.is_some_and(|key| key.via.is_some() && key.suspects.is_some())
+}
+
 fn guarded(scope: &Scope<'_>, found: &mut Vec<Reason>) {
     for what in Guarded::ALL {
         let mut tally = Tally::default();
-        let seen = scope.basis.host.guards.iter().filter(|guard| guard.what == what && scope.includes(&guard.instance));
-        seen.for_each(|guard| tally.merge(&guard.tally));
+        let seen = scope.basis.rollup.guards(scope.from_ns, scope.basis.now_ns);
+        seen.filter(|(instance, it, _)| *it == what && scope.includes(instance))
+            .for_each(|(_, _, one)| tally.merge(one));
         if tally.count == 0 {
             continue;
         }
@@ -89,12 +107,15 @@ fn guarded(scope: &Scope<'_>, found: &mut Vec<Reason>) {
             Guarded::PacketSocket => {
                 format!("{} opened: it reads and writes the network itself", counted(tally.count, "packet socket"))
             }
-            Guarded::StolenDescriptor => format!("{} taken from another process", counted(tally.count, "socket")),
+            Guarded::StolenDescriptor => {
+                format!("{} taken out of another process", counted(tally.count, "descriptor"))
+            }
             Guarded::Ptrace => {
-                format!("a process of the instance attached to another as a debugger {}", times(tally.count))
+                format!("a process of the instance got hold of another as a debugger does, {}", times(tally.count))
             }
         };
-        found.push(Reason::new(Severity::Alarm, what.word(), "", &tally, sentence, scope.records(&tally)));
+        let filter = Filter { guard: Some(what.word().to_owned()), ..scope.records(&tally) };
+        found.push(Reason::new(Severity::Alarm, what.word(), "", &tally, sentence, filter));
     }
 }
 
@@ -215,7 +236,9 @@ fn notes(scope: &Scope<'_>, found: &mut Vec<Reason>) {
         let filter = Filter { class: Some(Class::Configured), ..scope.records(&tally) };
         found.push(Reason::new(Severity::Note, "claimed_settings", "", &tally, sentence, filter));
     }
-    let passed = group(scope, |row| row.about.passed && !row.about.inbound && is_unexplained(row.about.class));
+    let passed = group(scope, |row| {
+        row.about.passed && !is_suspected(row) && !row.about.inbound && is_unexplained(row.about.class)
+    });
     if let Some(tally) = passed.seen() {
         let operations = counted(tally.count, "operation");
         let sentence = format!("{operations} passed through modules of watched vendors{}", passed.examples());

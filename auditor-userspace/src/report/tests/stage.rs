@@ -10,7 +10,6 @@
 //!   ask odoo|host|INSTANCE JSON      a change
 //!   accept N, deny N                 the host's answer
 //!   ack REASON SUBJECT|- host|odoo   an acknowledgement
-//!   guard WHAT [instance=I]          something that no ordinary Odoo does
 //!   limits lines=N contacts=N        bounds of the sums
 //!   tier, root_key, over_size        what the host says of itself
 //!   view all|INSTANCE                whose report
@@ -32,10 +31,9 @@ use crate::destination::facts::{Configured, Facts};
 use crate::policy::Policies;
 use crate::policy::change::Change;
 use crate::policy::record::{AckRecord, Actor, Sealed};
-use crate::report::basis::{Basis, Guard, Guarded, Host};
+use crate::report::basis::{Basis, Host};
 use crate::report::{Report, report};
 use crate::rollup::Limits;
-use crate::rollup::row::Tally;
 use crate::rollup::scene::{INSTANCE, Scene, Words};
 
 /// A case of the table.
@@ -118,11 +116,6 @@ impl Stage {
                 self.own_catalogue();
             }
             "ack" => self.acknowledge(&words),
-            "guard" => {
-                let what = Guarded::ALL.into_iter().find(|what| what.word() == words.at(1)).expect("a guard's word");
-                let instance = words.value("instance").unwrap_or(INSTANCE).to_owned();
-                self.host.guards.push(Guard { what, instance, tally: self.once() });
-            }
             "limits" => {
                 let number = |key: &str, otherwise: usize| words.number(key).map_or(otherwise, |it| it as usize);
                 self.limits.lines = number("lines", self.limits.lines);
@@ -171,12 +164,6 @@ impl Stage {
 
     fn sealed(&self) -> Sealed {
         Sealed { seq: self.scene.records.len() as u64, wall_ns: self.scene.now_ns }
-    }
-
-    fn once(&self) -> Tally {
-        let mut tally = Tally::default();
-        tally.add(1, self.scene.now_ns, self.scene.records.len() as u64);
-        tally
     }
 
     fn ask(&mut self, who: &str, json: &str) {

@@ -11,7 +11,7 @@ pub const TYPES: [&str; 11] =
 pub const fn kind(body: &Body) -> &'static str {
     match body {
         Body::Genesis { .. } => "genesis",
-        Body::FlowOpened(_) | Body::FlowTraffic(_) | Body::Call(_) | Body::Process(_) => "event",
+        Body::FlowOpened(_) | Body::FlowTraffic(_) | Body::Call(_) | Body::Process(_) | Body::Guard(_) => "event",
         Body::Seal(_) => "seal",
         Body::Loss(_) | Body::Unrecorded(_) => "loss",
         Body::Recover(_) => "recover",
@@ -34,6 +34,7 @@ pub const fn class(body: &Body) -> &'static str {
         Body::FlowTraffic(_) => "flow_interim",
         Body::Call(_) => "call",
         Body::Process(_) => "process",
+        Body::Guard(_) => "guard",
         Body::Seal(_) => "seal",
         Body::Loss(_) => "loss",
         Body::Unrecorded(_) => "unrecorded",

@@ -3,7 +3,20 @@
 
 import re
 
-from .cbor import Cbor, address, array, boolean, exactly, maybe, null, octets, table, text, uint
+from .cbor import (
+    Cbor,
+    address,
+    array,
+    boolean,
+    exactly,
+    maybe,
+    null,
+    octets,
+    several,
+    table,
+    text,
+    uint,
+)
 from .entry import (
     CLOCK,
     EVENT,
@@ -46,6 +59,7 @@ attribution = table(
     contradictions=(8, array(u8)),
 )
 hook = table(name=(1, text), tag=(2, octets()), active=(3, boolean))
+names = several(exactly(text, uint(1, 3)))
 sample = {'boot_ns': (1, u64), 'cpu': (2, maybe(u32)), 'kseq': (3, maybe(u64))}
 
 
@@ -59,6 +73,7 @@ def traffic(end):
         received=(8, maybe(u64)),
         duration_ns=(9, u64),
         handshake_ns=(10, maybe(u64)),
+        names=(11, names),
     )
 
 
@@ -77,6 +92,7 @@ BODIES = {
         opened_before=(13, boolean),
         netns=(14, u32),
         instance=(15, text),
+        names=(16, names),
     ),
     (EVENT, 2): traffic(uint(1, 6)),
     (EVENT, 3): traffic(null),
@@ -97,6 +113,19 @@ BODIES = {
         code=(6, maybe(u32)),
         attribution=(7, attribution),
         instance=(8, text),
+    ),
+    (EVENT, 6): table(
+        **sample,
+        what=(4, uint(1, 4)),
+        family=(5, maybe(u16)),
+        protocol=(6, maybe(u16)),
+        cookie=(7, maybe(u64)),
+        netns=(8, maybe(u32)),
+        opened_before=(9, boolean),
+        target=(10, maybe(process)),
+        process=(11, process),
+        attribution=(12, attribution),
+        instance=(13, text),
     ),
     (SEAL, 0): table(
         previous_checkpoint=(1, digest),
@@ -212,7 +241,7 @@ def parse_body(kind, cls, data):
     return body
 
 
-KEYS_OF_EVENT = {cls: len(read.keys) for (kind, cls), read in BODIES.items() if kind == EVENT}
+KEYS_OF_EVENT = {cls: read.counts for (kind, cls), read in BODIES.items() if kind == EVENT}
 
 
 # Unsigned numbers in their one form, of up to 32 and of up to 64 bits.
@@ -225,7 +254,7 @@ SAMPLE = re.compile(b'(.)\1(?:%b)\2(%b|\xf6)\3(%b|\xf6)' % (UINT_64, UINT_32, UI
 def sample_head(body, keys):
     """CPU and kseq of an EVENT: of its body only the number of keys and the first three are looked at."""
     found = SAMPLE.match(body)
-    if not found or found[1][0] != 0xA0 + keys:
+    if not found or found[1][0] - 0xA0 not in keys:
         raise Refused('more or fewer keys than the schema has, or not the first three that it must have')
     return number_or_null(found[2]), number_or_null(found[3])
 

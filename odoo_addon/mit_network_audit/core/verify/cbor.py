@@ -104,6 +104,19 @@ def array(read):
     return lambda cbor: [read(cbor) for _ in range(cbor.head(4))]
 
 
+def several(read):
+    """One or more. Where there is none, the key is absent: for the last key of a table alone."""
+
+    def some(cbor):
+        found = array(read)(cbor)
+        if not found:
+            raise Refused('a value that the schema does not allow')
+        return found
+
+    some.absent = True
+    return some
+
+
 def exactly(*reads):
     def read(cbor):
         if cbor.head(4) != len(reads):
@@ -115,16 +128,22 @@ def exactly(*reads):
 
 def table(**keys):
     """A map with exactly these keys: `name=(key, reader)`, in the order of the keys."""
+    last = list(keys)[-1]
+    counts = {len(keys), len(keys) - getattr(keys[last][1], 'absent', False)}
 
     def read(cbor):
-        if cbor.head(5) != len(keys):
+        count = cbor.head(5)
+        if count not in counts:
             raise Refused('more or fewer keys than the schema has')
         found = {}
         for name, (key, value) in keys.items():
+            if len(found) == count:
+                break
             if cbor.head(0) != key:
                 raise Refused(f'another key where {key} must be')
             found[name] = value(cbor)
         return found
 
     read.keys = {name: key for name, (key, _) in keys.items()}
+    read.counts = counts
     return read

@@ -21,6 +21,8 @@ class Folder:
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = prefix + entry.name
+                if len(self.lengths) > MAX_FILES:
+                    return
                 if entry.is_dir(follow_symlinks=False):
                     self._walk(entry.path, path + '/')
                 elif entry.is_file(follow_symlinks=False):

@@ -32,6 +32,8 @@ from .verdict import HEAD, INTEGRITY, TAIL, TIME, Violation
 
 OWN_STREAM = sha256(b'nal/v1/stream\0', bytes(16))[:16]
 NO_STREAM = bytes(16)
+# What is no traffic, and may be in an instance's stream: what was not recorded of it, and what was decided about it.
+OF_INSTANCES = {(LOSS, 1), (POLICY, 1), (POLICY, 2), (POLICY, 3)}
 SECOND = 10**9
 
 
@@ -129,7 +131,7 @@ class Records:
             self.epochs.aged(seq, wall)
         if kind == SEAL and not self.excerpt_of:
             self.table = table_root(self.streams)
-        self._stream(seq, kind, tag, stream_n, stream_prev)
+        self._stream(seq, kind, cls, tag, stream_n, stream_prev)
         if body is None:
             self.coverage.follow(seq, run)
             self.coverage.without_body()
@@ -161,8 +163,10 @@ class Records:
         if follows and run == old_run and abs(wall - old_wall - passed) > SECOND + passed // 1000:
             raise self.wrong(seq, 'the wall clock jumps, and no record says that it was set', TIME)
 
-    def _stream(self, seq, kind, tag, n, prev):
-        if (kind != EVENT) != (tag == OWN_STREAM):
+    def _stream(self, seq, kind, cls, tag, n, prev):
+        own = tag == OWN_STREAM
+        an_instances = kind == EVENT or ((kind, cls) in OF_INSTANCES and tag != NO_STREAM)
+        if (own and kind == EVENT) or not (own or an_instances):
             raise self.wrong(seq, 'it is in a stream that it cannot be in')
         if self.excerpt_of and tag not in (OWN_STREAM, self.excerpt_of):
             raise self.wrong(seq, 'it is not one of those that were asked for')

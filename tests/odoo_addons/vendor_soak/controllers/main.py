@@ -16,8 +16,9 @@ from odoo import http
 from odoo.http import request
 
 HOST, TIMEOUT = '127.0.0.1', 10
-PORTS = json.loads(os.environ.get('VENDOR_DEMO_SERVERS', '{}'))
 NAME = 'vendor_soak'
+# Each module has servers of its own: whose a connection is, is where it goes.
+PORTS = json.loads(os.environ.get('VENDOR_SOAK_SERVERS', '{}')).get(NAME)
 POOL = ThreadPoolExecutor(max_workers=2)
 
 

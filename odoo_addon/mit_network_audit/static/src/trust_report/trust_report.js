@@ -1,4 +1,5 @@
 /** @odoo-module **/
+import { loadBundle } from "@web/core/assets";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { _t } from "@web/core/l10n/translation";
@@ -9,6 +10,7 @@ import { AcknowledgeDialog } from "./acknowledge/acknowledge_dialog";
 import { Banner } from "./banner/banner";
 import { Cards } from "./cards/cards";
 import { Chips } from "./chips/chips";
+import { CopyState } from "./copy_state/copy_state";
 import { Destinations } from "./destinations/destinations";
 import { Distribution } from "./distribution/distribution";
 import { ago } from "./format";
@@ -31,6 +33,7 @@ export class TrustReport extends Component {
         Banner,
         Cards,
         Chips,
+        CopyState,
         Destinations,
         Distribution,
         Hero,
@@ -55,7 +58,8 @@ export class TrustReport extends Component {
             isOdooAway: false,
             verified: null,
         });
-        onWillStart(() => this.load());
+        // What draws is fetched while the daemon is asked.
+        onWillStart(() => Promise.all([this.load(), loadBundle("web.chartjs_lib")]));
         usePolling(() => this.load());
     }
 
@@ -107,8 +111,15 @@ export class TrustReport extends Component {
         this.dialog.add(VerifyDialog, {
             done: (verified) => {
                 this.state.verified = verified;
+                return this.load();
             },
         });
+    }
+
+    /** The daemon that answers now is the right one, though it has another key. */
+    async follow() {
+        await this.trustReport.follow();
+        await this.load();
     }
 
     async exportProof() {

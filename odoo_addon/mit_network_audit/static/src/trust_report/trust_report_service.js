@@ -14,6 +14,7 @@ export const trustReportService = {
     async: [
         "load",
         "acknowledge",
+        "follow",
         "verify",
         "compare",
         "ledger",
@@ -29,6 +30,7 @@ export const trustReportService = {
             load: (period) => quietly.call(REPORT, "load", [period]),
             acknowledge: (reason, subject, text) =>
                 orm.call(REPORT, "acknowledge", [reason, subject, text]),
+            follow: () => orm.call(REPORT, "follow", []),
             verify: () => quietly.call(REPORT, "verify", []),
             compare: (fromSeq) => quietly.call(REPORT, "compare", [fromSeq]),
             ledger: (query) => orm.call(REPORT, "ledger", [query]),

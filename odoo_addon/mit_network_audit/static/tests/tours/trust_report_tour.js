@@ -113,12 +113,27 @@ judged(
 );
 
 // What each state of the capture that is not "active" tells whoever looks.
-for (const state of ["absent", "stopped", "denied", "foreign", "stranger", "old", "auditing_off"]) {
+for (const state of [
+    "absent",
+    "stopped",
+    "denied",
+    "foreign",
+    "other_ledger",
+    "stranger",
+    "old",
+    "auditing_off",
+]) {
     add(`banner_${state}`, [
         see("the banner names the state", `.o_network_audit_banner[data-state=${state}]`),
         see("and what to do", `.o_network_audit_banner[data-state=${state}] li`),
     ]);
 }
+
+add("follow", [
+    see("another daemon answers", ".o_network_audit_banner[data-state=other_ledger]"),
+    click("it is the right one", ".o_network_audit_follow"),
+    see("it is followed", ".o_network_audit_banner:not([data-state=other_ledger])"),
+]);
 
 // Somebody who says why it is in order.
 add("acknowledge", [
@@ -136,11 +151,22 @@ add("acknowledge", [
     see("the verdict is no alarm any more", ".o_network_audit_hero:not([data-verdict=alarm])"),
 ]);
 
-// A row that somebody changed in SQL.
+// A row that somebody changed in SQL, or might have: seen by who only looks.
+const COPY = ".o_network_audit_copy";
+add("unprotected", [see("the rows are unprotected", `${COPY}[data-copy=unprotected]`)]);
+add("differs", [
+    see("the rows differ", `${COPY}[data-copy=differs]:contains("1 row")`),
+    see("and the daemon's verdict is its own", ".o_network_audit_hero[data-verdict=all-clear]"),
+]);
+
 add("tampered", [
     click("prove it", ".o_network_audit_verify"),
     see("it is not proven", ".o_network_audit_verified[data-good=no]"),
     see("the row is named", ".o_network_audit_faults li:contains(module)"),
+    ...CLOSE,
+    see("and it stays so", `${COPY}[data-copy=differs]:contains("1 row")`),
+    click("its number is known", `${COPY} button:contains(first)`),
+    see("the row is shown", ".o_list_view .o_data_row:contains(innocent)"),
 ]);
 
 add("log", [see("rows", ".o_list_view .o_data_row:contains(stock)")]);

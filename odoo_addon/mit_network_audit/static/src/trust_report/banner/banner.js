@@ -10,7 +10,7 @@ import { remedies } from "./remedies";
  */
 export class Banner extends Component {
     static template = "network_audit.Banner";
-    static props = { content: Object, isOdooAway: Boolean };
+    static props = { content: Object, isOdooAway: Boolean, follow: Function };
 
     get status() {
         return this.props.content.status.value;
@@ -47,6 +47,9 @@ export class Banner extends Component {
         }
         if (trouble) {
             return trouble.kind;
+        }
+        if (content.here.is_other) {
+            return "other_ledger";
         }
         if (this.isSwitchedOff) {
             return "auditing_off";
@@ -89,6 +92,11 @@ export class Banner extends Component {
             _t("since %s", clock(since)),
         ];
         return parts.join(" · ");
+    }
+
+    /** Whom this Odoo believes is for its administrator to say. */
+    get canFollow() {
+        return this.state === "other_ledger" && this.props.content.here.is_administrator;
     }
 
     get missingHooks() {

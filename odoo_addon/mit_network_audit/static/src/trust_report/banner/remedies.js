@@ -62,7 +62,10 @@ export function remedies(state, { here, status, report }) {
                 "danger",
                 "fa-lock",
                 _t("Forensic capture: Odoo may not ask the daemon"),
-                trouble.detail,
+                _t(
+                    "The account that Odoo runs as may not open the daemon's socket: %s",
+                    trouble.detail || ""
+                ),
                 [
                     step(
                         _t(
@@ -91,6 +94,24 @@ export function remedies(state, { here, status, report }) {
                 ),
                 [step(_t("See who listens there."), "ss -xlp")]
             ),
+        other_ledger: () =>
+            view(
+                "danger",
+                "fa-key",
+                _t("Forensic capture: another daemon answers"),
+                _t(
+                    "Its root key is %s, and this Odoo follows the daemon of %s. What it says is shown below; nothing of it is taken over into the Audit Log.",
+                    (status.value && status.value.root_key) || "",
+                    here.followed_key || ""
+                ),
+                [
+                    step(_t("Is it another host's socket that is mounted here?"), here.run_dir),
+                    step(
+                        _t("Does the host know this key? It may have begun a new ledger."),
+                        "auditor keys"
+                    ),
+                ]
+            ),
         stranger: () =>
             view(
                 "danger",
@@ -113,8 +134,8 @@ export function remedies(state, { here, status, report }) {
                 "fa-history",
                 _t("The daemon is older than this app"),
                 _t(
-                    "It records, and cannot tell the verdict. Its version: %s",
-                    (status.value && status.value.version) || _t("unknown")
+                    "It records, and cannot tell all that this page shows: %s",
+                    trouble.detail || ""
                 ),
                 [
                     step(

@@ -21,7 +21,7 @@ export class Modules extends Component {
     }
 
     key(line) {
-        return `${line.instance} ${line.module || ""}`;
+        return `${line.instance} ${line.module || ""} ${line.suspects || ""}`;
     }
 
     more(line) {

@@ -7,8 +7,9 @@ import { Component, onMounted, onWillUnmount, useState } from "@odoo/owl";
 
 import { labelName } from "../words";
 
-// Asked at once, so that more than one worker answers.
-const AT_ONCE = 4;
+// Asked at once, so that more than one worker answers; again, while that brings up new ones.
+const AT_ONCE = 6;
+const ROUNDS = 6;
 const LOOK_EVERY = 400;
 const PATIENCE = 20000;
 
@@ -34,16 +35,21 @@ export class TestEventDialog extends Component {
 
     async run() {
         try {
-            const sent = [];
-            for (let i = 0; i < AT_ONCE; i++) {
-                sent.push(this.send(false));
-            }
-            await Promise.all(sent);
+            await this.sendFromEach();
             await this.send(true);
         } finally {
             this.state.isSending = false;
         }
         await this.follow();
+    }
+
+    /** From each worker that answers: nobody can choose one. */
+    async sendFromEach() {
+        let before = -1;
+        for (let round = 0; round < ROUNDS && this.state.events.length > before; round++) {
+            before = this.state.events.length;
+            await Promise.all(Array.from({ length: AT_ONCE }, () => this.send(false)));
+        }
     }
 
     async send(fromChild) {

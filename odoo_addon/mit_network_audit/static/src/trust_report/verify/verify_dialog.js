@@ -119,9 +119,9 @@ export class VerifyDialog extends Component {
         if (trouble) {
             return _t("Not verified: %s", trouble.detail || trouble.kind);
         }
-        const summary = ledger.ledgers.map((it) => it.summary).join(" ");
+        const summary = ledger.ledgers.map((it) => it.summary.replace(/\.$/, "")).join("; ");
         return _t(
-            "%s The %s rows of the Audit Log are what the ledger says.",
+            "%s. The %s rows of the Audit Log are what the ledger says.",
             summary,
             count(compared)
         );
