@@ -24,7 +24,8 @@ def seed(target, name, content):
 FIELDS = {
     'sock': '__sk_common.skc_family __sk_common.skc_state __sk_common.skc_daddr __sk_common.skc_rcv_saddr '
     '__sk_common.skc_v6_daddr __sk_common.skc_v6_rcv_saddr __sk_common.skc_dport __sk_common.skc_num '
-    '__sk_common.skc_net.net __sk_common.skc_cookie __sk_common.skc_flags sk_protocol sk_err sk_socket',
+    '__sk_common.skc_net.net __sk_common.skc_cookie __sk_common.skc_flags sk_protocol sk_type sk_err sk_socket',
+    'socket': 'sk',
     'net': 'ns.inum',
     'tcp_sock': 'bytes_sent bytes_retrans bytes_received',
     'bpf_sock_addr_kern': 'sk',

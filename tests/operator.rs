@@ -362,10 +362,7 @@ fn a_store_is_held_against_itself_and_each_thing_that_does_not_fit_is_named() {
         (|it| drop(it.open_table(CHECKPOINTS).unwrap().pop_first().unwrap()), "the checkpoint of size"),
         (|it| drop(it.open_table(META).unwrap().remove(META_POLICY).unwrap()), "is not the POLICY of record"),
         (|it| drop(it.open_table(META).unwrap().remove(META_ALIGNED).unwrap()), "is missing or damaged"),
-        (
-            |it| drop(it.open_table(STREAMS).unwrap().pop_first().unwrap()),
-            "the key of the stream of systemd odoo.service",
-        ),
+        (|it| drop(it.open_table(STREAMS).unwrap().pop_first().unwrap()), "the key of the stream of shop is missing"),
         (
             |it| drop(it.open_table(EPOCHS).unwrap().insert(9, b"x".as_slice()).unwrap()),
             "the note of epoch 9 is damaged",

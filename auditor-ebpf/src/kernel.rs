@@ -469,26 +469,6 @@ pub fn zero() -> u64 {
     zero
 }
 
-/// A length between 1 and `max`, in a form that the verifier can follow: it forgets what it knew of a register that the
-/// compiler compared in another one.
-#[inline(always)]
-pub fn within(length: usize, max: usize) -> usize {
-    let mut length = length as u64;
-    // SAFETY: changes one register.
-    unsafe {
-        core::arch::asm!(
-            "if {length} s> 0 goto +1",
-            "{length} = 1",
-            "if {length} <= {max} goto +1",
-            "{length} = {max}",
-            length = inout(reg) length,
-            max = in(reg) max as u64,
-            options(pure, nomem, nostack),
-        );
-    }
-    length as usize
-}
-
 /// An IPv6 address, as it stands in a packet.
 #[inline(always)]
 pub fn end_v6([first, second]: [u64; 2], port: u16) -> Endpoint {

@@ -4,7 +4,7 @@ use crate::{
     audited,
     emit::{self, Head, Wake},
     kernel,
-    packet::{Packet, TCP},
+    packet::{self, Packet, TCP},
     socket::{self as table, Known, field},
 };
 use auditor_common::{
@@ -72,7 +72,7 @@ fn tell(packet: &Packet<'_>, kind: u8, known: Known, remote: &Endpoint, content:
     let owner = field!(known, owner);
     let flags = flag::INTERRUPT | table::flow_flags(known) | audited::flags_of(&owner);
     let head = Head { kind, flags, boot_ns: kernel::boot_ns(), owner: &owner };
-    let length = kernel::within(packet.length().wrapping_sub(content), HEAD_MAX);
+    let length = packet::within(packet.length().wrapping_sub(content), HEAD_MAX);
     emit::in_place(&head, Wake::Batch, |place, header| {
         let place: *mut PacketHead = place.as_mut_ptr();
         // SAFETY: fields of the place in the ring, which is as large as the whole; together they are all of it.

@@ -117,7 +117,13 @@ impl Daemon {
 
     /// Starts it without waiting.
     pub fn spawn(&mut self) {
-        self.spawn_by(unit().command(&self.program).expect("root"));
+        if self.environment.is_empty() {
+            return self.spawn_by(unit().command(&self.program).expect("root"));
+        }
+        // Only the daemon itself finds it, and not what makes it unprivileged.
+        let mut command = unit().command(Path::new("/usr/bin/env")).expect("root");
+        command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(&self.program);
+        self.spawn_by(command);
     }
 
     fn spawn_by(&mut self, mut command: Command) {
@@ -127,7 +133,6 @@ impl Daemon {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).expect("a log");
         let errors = log.try_clone().expect("a log");
         command.stdin(Stdio::null()).stdout(log).stderr(errors).env("RUST_BACKTRACE", "1");
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.child = Some(command.spawn().expect("setpriv"));
     }
 

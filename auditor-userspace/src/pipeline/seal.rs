@@ -65,9 +65,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// A flow that is not announced yet is, at the latest, by a commit.
+    /// A flow that is not announced yet is, at the latest, by a commit; and what waits longer is noted by one.
     pub(super) fn expect_commit(&mut self, now: Now) {
-        if self.flows.has_waiting() {
+        if self.flows.has_waiting() || !self.unclaimed.is_empty() {
             self.due.commit.get_or_insert(now.boot_ns + COMMIT_NS);
         }
     }
@@ -83,7 +83,8 @@ impl Pipeline {
     /// What was read and waits for the other witness's word is lost if the daemon dies meanwhile: then the next one says
     /// how much that was.
     fn note_waiting(&mut self) {
-        self.parts.store.waits(self.flows.waiting().saturating_add(self.waiting.len() as u64));
+        let claims = (self.waiting.len() + self.unclaimed.len()) as u64;
+        self.parts.store.waits(self.flows.waiting().saturating_add(claims));
     }
 
     /// Seals what is due.

@@ -54,14 +54,16 @@ class NetworkAuditComparison(models.Model):
         return self._the()._compare_piece(from_seq or 0, COMPARED)
 
     def _compare_piece(self, start, count):
+        status = client.status()
+        if self._is_of_another_ledger(status):
+            raise client.NoAnswer(client.Why.OTHER, f'the rows here are of {self.root_key}')
+        self._live_as(status['instances'])
         first, end = max(start, self.first_seq), self.next_seq
         found = {'from': first, 'next': None, 'end': end, 'compared': 0}
         found.update(different=[], missing=[], unknown=[], judged=[], protected=True)
         found['protected'] = self.env['network.audit.record']._is_protected()
         if not self.origin or first >= end:
             return found
-        if self._is_of_another_ledger(client.status()):
-            raise client.NoAnswer(client.Why.OTHER, f'the rows here are of {self.root_key}')
         question = {'from': first, 'to_seq': end - 1, 'limit': count}
         records = list(client.lines('/v1/records', question))
         last = records[-1]['seq'] + 1 if len(records) == count else end

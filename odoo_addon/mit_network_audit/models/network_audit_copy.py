@@ -47,6 +47,7 @@ class NetworkAuditCopy(models.Model):
     shape = fields.Char(help='The columns that the rows were made with')
     pulled_at = fields.Datetime()
     root_key = fields.Char('Root key', help='Of the daemon that is followed; the first one is')
+    instance = fields.Char()
     facts_sent = fields.Char(help='What was told to the daemon last: a digest')
     facts_since = fields.Char(help='The start of the daemon that it was told to')
     verdict = fields.Char()
@@ -104,6 +105,7 @@ class NetworkAuditCopy(models.Model):
             return 0
         copy._begin(status['origin'])
         copy._follow(status['root_key'])
+        copy._live_as(status['instances'])
         count = 0
         while time.monotonic() < deadline:
             page = list(islice(client.lines('/v1/records', copy._question()), PAGE))
@@ -208,6 +210,16 @@ class NetworkAuditCopy(models.Model):
         if self.next_seq:
             self.env['network.audit.record']._retire('origin = %s', [self.origin])
         self.write({**_AFRESH, 'root_key': root_key})
+
+    def _live_as(self, instances):
+        """The daemon shows an Odoo the records of its own name. Under another one (it was moved to
+        a container, say) those of before cannot be compared any more: the rows stay as they are."""
+        if len(instances) != 1 or self.instance in instances:
+            return
+        before, (self.instance,) = self.instance, instances
+        if before:
+            nothing = {'looked_at': 0, 'reread_below': 0, 'differing': False}
+            self.write({'first_seq': self.next_seq, **nothing})
 
     def _is_own(self, record):
         """A row of this database: claims that name another database of this Odoo are not."""

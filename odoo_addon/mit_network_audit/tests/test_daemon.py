@@ -168,6 +168,17 @@ class TestDaemon(scene.WithDaemon, HttpCase):
         self.report.load('1day')
         self.assertEqual(classes(), {'configured'})
 
+    def test_rows_of_before_this_odoo_had_its_name_are_not_called_changed(self):
+        self.pull_until([*self.own(self.connect()), ('kind', '=', 'flow_ended')])
+        copy = self.copies._the()
+        self.assertEqual([copy.instance], list(client.status()['instances']))
+        end = copy.next_seq
+        copy.write({'instance': 'unit:before.service', 'differing': '[1]'})
+        found = self.copies._compare()
+        self.assertEqual((found['different'], found['missing'], found['unknown']), ([], [], []))
+        self.assertEqual((copy.first_seq, copy.differing), (end, False))
+        self.assertTrue(self.records.search_count([('seq', '<', end)]), 'and stay')
+
     def test_what_differs_is_remembered_until_it_does_not_any_more(self):
         host.fresh()
         port = self.connect()
