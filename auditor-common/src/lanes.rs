@@ -192,10 +192,10 @@ mod x86 {
             let (abcd, efgh) = unsafe { (_mm_loadu_si128(state), _mm_loadu_si128(state.add(1))) };
             let (badc, efgh) = (_mm_shuffle_epi32(abcd, 0xb1), _mm_shuffle_epi32(efgh, 0x1b));
             (abef[lane], cdgh[lane]) = (_mm_alignr_epi8(badc, efgh, 8), _mm_blend_epi16(efgh, badc, 0xf0));
-            for at in 0..4 {
+            for (at, word) in words[lane].iter_mut().enumerate() {
                 // SAFETY: as above.
                 let little_endian = unsafe { _mm_loadu_si128(block.add(at)) };
-                words[lane][at] = _mm_shuffle_epi8(little_endian, big_endian);
+                *word = _mm_shuffle_epi8(little_endian, big_endian);
             }
         }
         let before = (abef, cdgh);

@@ -387,7 +387,9 @@ mod tests {
         for heap in [1, 2, 3, 64, 255, 256, 257, 700, 1500] {
             let (mut one, mut all) = ((CompactRange::new(), vec![]), (CompactRange::new(), vec![]));
             for part in leaves.chunks(heap) {
-                part.iter().for_each(|leaf| one.0.append_and_tell(*leaf, |complete| one.1.push(complete)));
+                for leaf in part {
+                    one.0.append_and_tell(*leaf, |complete| one.1.push(complete));
+                }
                 all.0.append_all(part, |complete| all.1.push(complete));
                 assert_eq!(all, one, "heaps of {heap}");
             }
