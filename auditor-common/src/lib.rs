@@ -20,6 +20,8 @@ pub mod epoch; // who may sign, from when on
 #[cfg(feature = "user")]
 pub mod export; // a part of the ledger, handed to somebody
 #[cfg(feature = "user")]
+mod lanes; // SHA-256 of many messages at a time
+#[cfg(feature = "user")]
 pub mod merkle; // the tree, its right edge and its proofs
 #[cfg(feature = "user")]
 pub mod note; // signed text

@@ -3,8 +3,9 @@
 //! Sources: RFC 6962 section 2.1, RFC 9162 sections 2.1.3.2 and 2.1.4.2. Domain separation is in the first byte: `0x00`
 //! for a leaf, `0x01` for a node, so that neither can be passed off as the other.
 
-use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
+
+use crate::lanes;
 
 /// SHA-256.
 pub type Hash = [u8; 32];
@@ -12,50 +13,15 @@ pub type Hash = [u8; 32];
 /// No proof in a tree of 64-bit indices is longer.
 pub const MAX_PROOF: usize = 63;
 
-/// The state that SHA-256 begins with: FIPS 180-4, section 5.3.3.
-const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+/// First byte of what is hashed of a leaf.
+pub(crate) const LEAF: u8 = 0;
+/// First byte of what is hashed of a node.
+const NODE: u8 = 1;
 
 /// SHA-256 of some bytes.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
-}
-
-/// SHA-256 of a few bytes and what follows them: what a verifier does most. The content is hashed where it lies, without
-/// being copied into a hasher's block first.
-///
-/// Invariant: the prefix is shorter than a block.
-pub(crate) fn prefixed(prefix: &[u8], content: &[u8]) -> Hash {
-    let mut block = [0_u8; 64];
-    let (head, room) = block.split_at_mut(prefix.len());
-    head.copy_from_slice(prefix);
-    let (first, rest) = content.split_at(content.len().min(room.len()));
-    room[..first.len()].copy_from_slice(first);
-    let mut state = INITIAL;
-    let mut tail = first.len() + prefix.len();
-    if tail == block.len() {
-        compress256(&mut state, &[block]);
-        let (whole, last) = rest.as_chunks::<64>();
-        compress256(&mut state, whole);
-        block = [0; 64];
-        block[..last.len()].copy_from_slice(last);
-        tail = last.len();
-    }
-    // The end: a bit that is set, zeros, and the length in bits, in this block or in another one.
-    block[tail] = 0x80;
-    if tail >= 56 {
-        compress256(&mut state, &[block]);
-        block = [0; 64];
-    }
-    let bits = (prefix.len() + content.len()) as u64 * 8;
-    block[56..].copy_from_slice(&bits.to_be_bytes());
-    compress256(&mut state, &[block]);
-    let mut hash = [0; 32];
-    for (out, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
-        *out = word.to_be_bytes();
-    }
-    hash
 }
 
 /// The root of a tree without leaves.
@@ -70,13 +36,13 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
     let mut content = [0_u8; 64];
     content[..32].copy_from_slice(left);
     content[32..].copy_from_slice(right);
-    prefixed(&[1], &content)
+    lanes::hash(&[NODE], &content)
 }
 
 /// The hash of a leaf's content.
 #[must_use]
 pub fn leaf(content: &[u8]) -> Hash {
-    prefixed(&[0], content)
+    lanes::hash(&[LEAF], content)
 }
 
 /// A subtree of `256^level` leaves that has just become complete: one hash of a C2SP tile.
@@ -131,31 +97,43 @@ impl CompactRange {
 
     /// Adds a leaf, and tells of each subtree of a power of 256 that it completes.
     pub fn append_and_tell(&mut self, leaf: Hash, mut complete: impl FnMut(Complete)) {
-        let merges = self.size.trailing_ones();
-        self.size += 1;
-        let mut hash = leaf;
-        for height in 1..=merges {
-            let Some(left) = self.hashes.pop() else { return };
-            hash = node(&left, &hash);
-            if height % 8 == 0 {
-                complete(Complete { level: (height / 8) as u8, index: (self.size >> height) - 1, hash });
-            }
+        self.append_subtree_and_tell(0, leaf, &mut complete);
+    }
+
+    /// Adds leaves, by their hashes: what they complete among themselves is hashed four nodes at a time. Of each subtree of
+    /// a power of 256 that is completed it tells.
+    pub fn append_all(&mut self, leaves: &[Hash], mut complete: impl FnMut(Complete)) {
+        let mut left = leaves;
+        while !left.is_empty() {
+            let height = self.size.trailing_zeros().min(left.len().ilog2()).min(8);
+            let (begin, rest) = left.split_at(1 << height);
+            self.append_subtree_and_tell(height, perfect_root(begin), &mut complete);
+            left = rest;
         }
-        self.hashes.push(hash);
     }
 
     /// Adds a perfect subtree of `2^height` leaves; `false` if none can begin here.
     pub fn append_subtree(&mut self, height: u32, root: Hash) -> bool {
+        self.append_subtree_and_tell(height, root, &mut |_| {})
+    }
+
+    fn append_subtree_and_tell(&mut self, height: u32, root: Hash, complete: &mut impl FnMut(Complete)) -> bool {
         let Some(leaves) = 1_u64.checked_shl(height) else { return false };
         let Some(size) = self.size.checked_add(leaves) else { return false };
         if !self.size.is_multiple_of(leaves) {
             return false;
         }
-        let merges = (self.size >> height).trailing_ones();
-        let mut hash = root;
-        for _ in 0..merges {
+        let (mut hash, mut height) = (root, height);
+        loop {
+            if height > 0 && height.is_multiple_of(8) {
+                complete(Complete { level: (height / 8) as u8, index: (size >> height) - 1, hash });
+            }
+            if (self.size >> height) & 1 == 0 {
+                break;
+            }
             let Some(left) = self.hashes.pop() else { return false };
             hash = node(&left, &hash);
+            height += 1;
         }
         self.hashes.push(hash);
         self.size = size;
@@ -169,6 +147,72 @@ impl CompactRange {
         let Some(last) = from_the_right.next() else { return empty() };
         from_the_right.fold(*last, |right, left| node(left, &right))
     }
+}
+
+/// A right edge whose newest leaves wait, so that what they complete is hashed four nodes at a time: a third of the time
+/// that a verifier needs for its nodes.
+#[derive(Clone, Debug, Default)]
+pub struct GrowingTree {
+    edge: CompactRange,
+    waiting: Vec<Hash>,
+}
+
+impl GrowingTree {
+    /// So many leaves wait at most.
+    const MOST: u64 = 256;
+
+    /// Goes on from an edge.
+    #[must_use]
+    pub fn new(edge: CompactRange) -> Self {
+        Self { edge, waiting: Vec::with_capacity(Self::MOST as usize) }
+    }
+
+    /// How many leaves there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.edge.size + self.waiting.len() as u64
+    }
+
+    /// Adds a leaf, by its hash.
+    pub fn append(&mut self, leaf: Hash) {
+        self.waiting.push(leaf);
+        if self.size().is_multiple_of(Self::MOST) {
+            self.edge();
+        }
+    }
+
+    /// Adds a perfect subtree of `2^height` leaves; `false` if none can begin here.
+    pub fn append_subtree(&mut self, height: u32, root: Hash) -> bool {
+        self.edge();
+        self.edge.append_subtree(height, root)
+    }
+
+    /// The right edge, with all leaves.
+    pub fn edge(&mut self) -> &CompactRange {
+        self.edge.append_all(&self.waiting, |_| {});
+        self.waiting.clear();
+        &self.edge
+    }
+
+    /// The root of the tree.
+    pub fn root(&mut self) -> Hash {
+        self.edge().root()
+    }
+}
+
+/// The root of a perfect tree: level by level, four nodes at a time.
+///
+/// Invariant: the number of leaves is a power of two.
+#[must_use]
+pub fn perfect_root(leaves: &[Hash]) -> Hash {
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        let mut above = vec![[0; 32]; level.len() / 2];
+        let pairs = level.as_flattened().as_chunks::<64>().0;
+        lanes::hash_each(pairs.iter().map(|pair| (&[NODE][..], &pair[..])), |place, hash| above[place] = hash);
+        level = above;
+    }
+    level.first().copied().unwrap_or_else(empty)
 }
 
 /// The perfect subtrees that the leaves from `from` to `to` are made of, from the left: where each begins, and its height.
@@ -297,17 +341,6 @@ pub fn verify_consistency(
 mod tests {
     use super::*;
 
-    #[test]
-    fn hashing_where_the_bytes_lie_is_sha_256() {
-        let bytes: Vec<u8> = (0..400_u32).map(|number| (number * 7) as u8).collect();
-        for prefix in [1, 28, 63] {
-            for len in 0..bytes.len() - prefix {
-                let (head, content) = bytes[..prefix + len].split_at(prefix);
-                assert_eq!(prefixed(head, content), sha256(&bytes[..prefix + len]), "{prefix} and {len}");
-            }
-        }
-    }
-
     fn leaves(count: u64) -> Vec<Hash> {
         (0..count).map(|i| leaf(&i.to_be_bytes())).collect()
     }
@@ -345,6 +378,21 @@ mod tests {
         for (size, leaf) in leaves.iter().enumerate() {
             assert_eq!(range.root(), root_by_definition(&leaves[..size]), "size {size}");
             range.append(*leaf);
+        }
+    }
+
+    #[test]
+    fn leaves_that_come_in_heaps_make_the_same_tree_and_tell_of_the_same_subtrees() {
+        let leaves = leaves(1500);
+        for heap in [1, 2, 3, 64, 255, 256, 257, 700, 1500] {
+            let (mut one, mut all) = ((CompactRange::new(), vec![]), (CompactRange::new(), vec![]));
+            for part in leaves.chunks(heap) {
+                for leaf in part {
+                    one.0.append_and_tell(*leaf, |complete| one.1.push(complete));
+                }
+                all.0.append_all(part, |complete| all.1.push(complete));
+                assert_eq!(all, one, "heaps of {heap}");
+            }
         }
     }
 

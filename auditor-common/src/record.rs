@@ -3,7 +3,8 @@
 //! Big-endian, fixed offsets: `FORMAT.md`, "Entry". An entry holds the leaf hash of the entry before it, so chain and
 //! tree cannot disagree. The body is opaque here; the entry holds a salted commitment to it.
 
-use crate::merkle::{Hash, leaf, prefixed, sha256};
+use crate::lanes;
+use crate::merkle::{Hash, LEAF, leaf, sha256};
 
 /// First bytes of every entry.
 pub const MAGIC: [u8; 4] = *b"NAL1";
@@ -278,14 +279,18 @@ impl Entry {
     }
 }
 
+/// What comes before salt and body where they are committed to.
+const BODY_PREFIX: &[u8; 12] = b"nal/v1/body\0";
+
 /// The commitment to a body: `SHA-256("nal/v1/body\0" ‖ salt ‖ body)`.
 ///
 /// The salt stops anybody who knows the hash from guessing what few values a body can have.
 #[must_use]
 pub fn commit(salt: &[u8; SALT_LEN], body: &[u8]) -> Hash {
-    let mut prefix = *b"nal/v1/body\0................";
-    prefix[12..].copy_from_slice(salt);
-    prefixed(&prefix, body)
+    let mut prefix = [0; BODY_PREFIX.len() + SALT_LEN];
+    prefix[..BODY_PREFIX.len()].copy_from_slice(BODY_PREFIX);
+    prefix[BODY_PREFIX.len()..].copy_from_slice(salt);
+    lanes::hash(&prefix, body)
 }
 
 /// `prev` of the first entry: `SHA-256("nal/v1/genesis\0" ‖ log_tag)`.
@@ -333,6 +338,30 @@ impl<'a> Row<'a> {
     pub fn fits(&self) -> bool {
         commit(self.salt, self.body) == self.entry.body_commit
     }
+}
+
+/// Body commitments of many rows at a time: see [`commit`]. Of a row only salt and body are looked at.
+///
+/// Invariant: each has its entry, or room for it.
+#[must_use]
+pub fn commit_rows<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Vec<Hash> {
+    let rows: Vec<&[u8]> = rows.map(|row| &row[ENTRY_LEN..]).collect();
+    let mut hashes = vec![[0; 32]; rows.len()];
+    lanes::hash_each(rows.iter().map(|row| (&BODY_PREFIX[..], *row)), |place, hash| hashes[place] = hash);
+    hashes
+}
+
+/// Two hashes of each row, of many at a time: its leaf hash, and what its entry must say as `body_commit`. Of what is no
+/// row they are of no use, and of no harm.
+#[must_use]
+pub fn hash_rows(rows: &[&[u8]]) -> Vec<[Hash; 2]> {
+    let mut hashes = vec![[[0; 32]; 2]; rows.len()];
+    let messages = rows.iter().flat_map(|row| {
+        let (entry, salt_and_body) = row.split_at(ENTRY_LEN.min(row.len()));
+        [(&[LEAF][..], entry), (&BODY_PREFIX[..], salt_and_body)]
+    });
+    lanes::hash_each(messages, |place, hash| hashes.as_flattened_mut()[place] = hash);
+    hashes
 }
 
 /// Writes a row: entry, salt, body.

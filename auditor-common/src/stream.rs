@@ -104,11 +104,18 @@ impl StreamTable {
         if entry.stream_tag == [0; 16] {
             return found == (0, NO_RECORD);
         }
-        if found != self.next(&entry.stream_tag) {
-            return false;
+        let Some(end) = self.0.get_mut(&entry.stream_tag) else {
+            let first = found == (0, NO_RECORD);
+            if first {
+                self.0.insert(entry.stream_tag, (0, entry.seq));
+            }
+            return first;
+        };
+        let follows = found == (end.0 + 1, end.1);
+        if follows {
+            *end = (entry.stream_n, entry.seq);
         }
-        self.0.insert(entry.stream_tag, (entry.stream_n, entry.seq));
-        true
+        follows
     }
 
     /// The root of the table: an RFC 6962 tree over its lines.

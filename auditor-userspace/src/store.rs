@@ -27,6 +27,7 @@ mod epoch; // the next key, and what is read again before the old one signs for 
 mod error; // what can go wrong
 mod export; // what an export needs of the writer
 mod full; // the last seal on a full disk
+pub(crate) mod hashed; // rows with their hashes
 mod head; // the newest checkpoint, outside of the store
 mod open; // start-up rules
 mod read; // records for readers
@@ -241,6 +242,9 @@ impl Salts {
     }
 }
 
+/// So many records are hashed together, while the processor still has them at hand.
+const SETTLED_TOGETHER: usize = 256;
+
 /// The ledger in the hand of the one thread that writes it.
 #[derive(Debug)]
 pub struct Store {
@@ -260,6 +264,8 @@ pub struct Store {
     /// The same, with its body, as long as it is not durable.
     policy: Option<(u64, Vec<u8>)>,
     pending: Vec<Link>,
+    /// Memory of rows that were pending.
+    spare: Vec<Vec<u8>>,
     /// How much was read that has no record yet: now, and as the disk has it.
     waiting: u64,
     waiting_written: u64,
@@ -309,7 +315,8 @@ impl Store {
     fn place(&mut self, body: &Body, flags: u8, now: Now) -> Result<u64, StoreError> {
         let unsynchronised = if self.synchronised { 0 } else { flag::CLOCK_UNSYNCHRONISED };
         let stream = self.streams.of(body)?;
-        let link = self.chain.append(body, flags | unsynchronised, now, self.salts.next()?, stream);
+        let row = self.spare.pop().unwrap_or_default();
+        let link = self.chain.place(row, body, flags | unsynchronised, now, self.salts.next()?, stream);
         let seq = link.seq;
         self.streams.remember(body, seq, stream);
         if let Body::Policy(policy) = body {
@@ -317,7 +324,23 @@ impl Store {
             self.policy = Some((seq, body.encode()));
         }
         self.pending.push(link);
+        if self.chain.placed() >= SETTLED_TOGETHER {
+            self.settle();
+        }
         Ok(seq)
+    }
+
+    /// Hashes what has not been.
+    fn settle(&mut self) {
+        self.chain.settle(&mut self.pending);
+    }
+
+    /// Rows that were pending are durable: their memory, a few MiB at most, is for the next ones.
+    fn nothing_is_pending(&mut self) {
+        const MOST: usize = 16_384;
+        let spare = self.pending.drain(..).map(|link| link.row).filter(|row| row.capacity() <= 1024);
+        self.spare.extend(spare.take(MOST.saturating_sub(self.spare.len())));
+        self.pending.clear();
     }
 
     /// So much was read and counted whose records wait for something. It is durable with the next commit: if this run is

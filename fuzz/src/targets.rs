@@ -125,7 +125,7 @@ fn body(bytes: &[u8]) {
     let class = u32::from(*class);
     let decoded = Body::decode(kind, class, bytes);
     let checked = schema::check(kind, class, bytes);
-    let _ = schema::check_sample(class, bytes);
+    let _ = schema::sample(class, bytes);
     if let Ok(body) = decoded {
         assert_eq!(body.encode(), bytes, "what is accepted is written again to the same bytes");
         assert_eq!(checked, Ok(()), "what is read fits its table");

@@ -1,82 +1,15 @@
 //! `bench-daemon AUDITOR`: what the daemon itself needs: how many events it takes from the ring to a committed record in
 //! a second of one core, and how much of a core and of memory it takes, idle and at 200 flows a second.
 
-use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use auditor_tests::bench::{Row, print};
+use auditor_tests::watcher::Watcher;
 use auditor_tests::{a_daemon, wait_for};
-
-/// A daemon that watches this very process.
-struct Watcher {
-    child: Child,
-    auditor: PathBuf,
-    folder: tempfile::TempDir,
-}
-
-impl Watcher {
-    fn start(auditor: &Path, ring_bytes: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let child = Command::new(auditor)
-            .args(["run", "--ring-bytes", ring_bytes, "--scope", &format!("pid:{}", std::process::id())])
-            .arg("--state-dir")
-            .arg(folder.path().join("state"))
-            .arg("--run-dir")
-            .arg(folder.path().join("run"))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the daemon");
-        let watcher = Self { child, auditor: auditor.to_owned(), folder };
-        wait_for("the daemon to answer", || watcher.status());
-        watcher
-    }
-
-    fn status(&self) -> Option<serde_json::Value> {
-        let output = Command::new(&self.auditor)
-            .args(["status", "--json", "--run-dir"])
-            .arg(self.folder.path().join("run"))
-            .output()
-            .expect("auditor");
-        serde_json::from_slice(&output.stdout).ok()
-    }
-
-    /// User and system time, seconds: `/proc/PID/stat`, fields 14 and 15, in ticks of 10 ms.
-    fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
-        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
-        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-        let ticks = |at: usize| fields[at].parse::<f64>().expect("a number");
-        (ticks(11) + ticks(12)) / 100.0
-    }
-
-    /// Resident memory without the ring, which the kernel has in any case, MiB.
-    fn memory_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let kib = |name: &str| -> f64 {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-            line.split_ascii_whitespace().next().expect("a number").parse().expect("a number")
-        };
-        (kib("RssAnon:") + kib("RssFile:")) / 1024.0
-    }
-
-    /// Share of one core over this time, and memory at its end.
-    fn share(&self, during: impl FnOnce()) -> (f64, f64) {
-        let (begin, cpu) = (Instant::now(), self.cpu_seconds());
-        during();
-        ((self.cpu_seconds() - cpu) / begin.elapsed().as_secs_f64(), self.memory_mib())
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Events of a second of one core, from the ring to a committed record.
 fn events_a_second(auditor: &Path) -> f64 {

@@ -24,6 +24,7 @@ mod servers;
 pub mod shipped;
 mod skip;
 pub mod soak;
+pub mod watcher;
 pub mod witness;
 
 pub use browser::Browser;

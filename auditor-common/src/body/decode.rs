@@ -49,15 +49,6 @@ impl Body {
     }
 }
 
-impl Sample {
-    /// Reads keys 1 to 3 of an EVENT's body, and nothing else.
-    pub fn peek(body: &[u8]) -> Result<Self, BodyError> {
-        let mut input = Reader(Decoder::new(body));
-        input.map()?;
-        input.sample()
-    }
-}
-
 /// Takes values off bytes that have passed the schema: keys are skipped, not looked at again.
 struct Reader<'b>(Decoder<'b>);
 

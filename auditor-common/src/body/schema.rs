@@ -6,7 +6,7 @@
 use minicbor::Decoder;
 use minicbor::data::Type;
 
-use super::{BodyError, class};
+use super::{BodyError, Sample, class};
 use crate::endpoint::MAPPED;
 use crate::record::EntryType;
 
@@ -351,20 +351,37 @@ pub fn check(kind: EntryType, class: u32, bytes: &[u8]) -> Result<(), BodyError>
     if input.position() == bytes.len() { Ok(()) } else { Err(BodyError::Trailing) }
 }
 
-/// The same for the number of keys and the first three of them: what a verifier needs to know of an EVENT. The rest is
-/// committed to, and is read by whoever shows it.
-pub fn check_sample(class: u32, bytes: &[u8]) -> Result<(), BodyError> {
+/// The same for the number of keys and the first three of them, which it gives: what a verifier needs to know of an EVENT.
+/// The rest is committed to, and is read by whoever shows it.
+pub fn sample(class: u32, bytes: &[u8]) -> Result<Sample, BodyError> {
     let kind = EntryType::Event;
     let fields = fields(kind, class).ok_or(BodyError::Unknown { kind, class })?;
     let mut input = Decoder::new(bytes);
     present(&mut input, fields)?;
-    fields[..3].iter().try_for_each(|field| entry(&mut input, field))
+    key(&mut input, BOOT_NS.key)?;
+    let boot_ns = uint(&mut input).map_err(|error| error.within(&BOOT_NS))?;
+    key(&mut input, CPU.key)?;
+    let cpu = maybe_uint(&mut input, u64::from(u32::MAX)).map_err(|error| error.within(&CPU))?;
+    key(&mut input, KSEQ.key)?;
+    let kseq = maybe_uint(&mut input, u64::MAX).map_err(|error| error.within(&KSEQ))?;
+    Ok(Sample { boot_ns, cpu: cpu.map(|cpu| cpu as u32), kseq })
+}
+
+fn maybe_uint(input: &mut Decoder<'_>, max: u64) -> Result<Option<u64>, BodyError> {
+    if input.datatype()? == Type::Null {
+        input.null()?;
+        return Ok(None);
+    }
+    let number = uint(input)?;
+    if number <= max { Ok(Some(number)) } else { Err(BodyError::Value) }
+}
+
+fn key(input: &mut Decoder<'_>, expected: u8) -> Result<(), BodyError> {
+    if uint(input)? == u64::from(expected) { Ok(()) } else { Err(BodyError::Key { expected }) }
 }
 
 fn entry(input: &mut Decoder<'_>, field: &'static Field) -> Result<(), BodyError> {
-    if uint(input)? != u64::from(field.key) {
-        return Err(BodyError::Key { expected: field.key });
-    }
+    key(input, field.key)?;
     value(input, field.kind).map_err(|error| error.within(field))
 }
 

@@ -31,11 +31,11 @@ impl Verifier {
             }
             None => {}
         }
-        let records = self.range.size() - self.start;
+        let records = self.tree.size() - self.start;
         // Where it ended before its time, the seal of what was read may be further on.
         let unsealed = match self.finding {
             Some(_) => 0,
-            None => self.range.size().saturating_sub(size.max(self.start)),
+            None => self.tree.size().saturating_sub(size.max(self.start)),
         };
         let origin = self.identity.origin.to_string();
         let mut required = super::REQUIRED;
@@ -105,7 +105,7 @@ impl Verifier {
     }
 
     fn integrity(&self) -> Answer {
-        let seen = self.range.size() - self.start - self.foreign;
+        let seen = self.tree.size() - self.start - self.foreign;
         let withheld = match self.withheld {
             0 => String::new(),
             count => format!(", {count} of them without their body"),

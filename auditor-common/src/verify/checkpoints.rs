@@ -46,7 +46,7 @@ impl Verifier {
             )));
         }
         self.signatures(&signed, &wrong)?;
-        if signed.checkpoint.root != self.range.root() {
+        if signed.checkpoint.root != self.tree.root() {
             return Err(Finding::integrity(record, self.between_roots(size)));
         }
         let follows = match &self.checkpoint {
@@ -98,7 +98,7 @@ impl Verifier {
         if epoch.is_none_or(|epoch| epoch.epoch != signed.epoch) {
             return Err(wrong(format!("it is signed in epoch {}, which its last record is not of", signed.epoch)));
         }
-        let mut whole = self.range.clone();
+        let mut whole = self.tree.clone();
         let mut hashes = right.iter();
         for (_, height) in subtrees(end, size) {
             let hash = hashes.next().ok_or_else(|| wrong("the tree is not complete".to_owned()))?;

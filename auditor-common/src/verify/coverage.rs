@@ -53,14 +53,12 @@ impl Coverage {
     }
 
     /// A record of an event: only its first keys are looked at.
-    pub(super) fn event(&mut self, entry: &Entry, body: &[u8]) -> Result<(), Finding> {
+    pub(super) fn event(&mut self, entry: &Entry, sample: Sample) {
         self.follow_run(entry);
-        let sample = Sample::peek(body).map_err(|error| violated(entry.seq, error.to_string()))?;
         self.events += 1;
         if let (Some(cpu), Some(kseq)) = (sample.cpu, sample.kseq) {
             self.cpus.entry(cpu).or_default().events.push((kseq, entry.class));
         }
-        Ok(())
     }
 
     /// A record of an event whose body is not there: its number is not known.

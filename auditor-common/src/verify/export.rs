@@ -424,7 +424,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    fn compare_with_what_was_seen(verifier: &Verifier, expect: &Expect) -> Result<(), Stop> {
+    fn compare_with_what_was_seen(verifier: &mut Verifier, expect: &Expect) -> Result<(), Stop> {
         match &expect.last_seen {
             Some(seen) if seen.size == verifier.next() && seen.root != verifier.root() => {
                 Err(violated(Question::Tail, "a size that was seen before had another root: the ledger was forked"))

@@ -7,8 +7,8 @@ use super::{Answer, Finding, Identity, Question};
 use crate::body::{Body, BodyError, Export, Policy, Prune, Recover, SCHEMA, StreamEnd, schema};
 use crate::checkpoint::SignedCheckpoint;
 use crate::epoch::EpochNote;
-use crate::merkle::{CompactRange, Hash, leaf, verify_inclusion};
-use crate::record::{ENTRY_LEN, Entry, EntryType, Row, genesis_prev};
+use crate::merkle::{CompactRange, GrowingTree, Hash, leaf, verify_inclusion};
+use crate::record::{ENTRY_LEN, Entry, EntryType, Row, commit, genesis_prev, hash_rows};
 use crate::stream::{CONTROL, StreamTable, may_be_an_instances, table_leaf};
 
 /// The clocks may drift apart by this much between two records, besides a thousandth of the time that passed.
@@ -96,18 +96,25 @@ impl Start {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     leaf: Hash,
-    fits: bool,
+    body_commit: Hash,
 }
 
 impl Digest {
-    /// Hashes a row. Of what is no row the hashes are of no use, and of no harm.
+    /// Hashes rows, several at a time. Of what is no row the hashes are of no use, and of no harm.
     #[must_use]
-    pub fn new(bytes: &[u8]) -> Self {
-        Row::parse(bytes).map_or(Self { leaf: [0; 32], fits: false }, |row| Self::of(&row))
+    pub fn of_each(rows: &[&[u8]]) -> Vec<Self> {
+        hash_rows(rows).into_iter().map(Self::from).collect()
     }
 
     fn of(row: &Row<'_>) -> Self {
-        Self { leaf: row.leaf(), fits: row.fits() }
+        Self { leaf: row.leaf(), body_commit: commit(row.salt, row.body) }
+    }
+}
+
+impl From<[Hash; 2]> for Digest {
+    /// What [`hash_rows`] says of a row.
+    fn from([leaf, body_commit]: [Hash; 2]) -> Self {
+        Self { leaf, body_commit }
     }
 }
 
@@ -134,7 +141,7 @@ pub struct Verifier {
     pub(super) evidence: Evidence,
     pub(super) log_tag: [u8; 16],
     pub(super) start: u64,
-    pub(super) range: CompactRange,
+    pub(super) tree: GrowingTree,
     pub(super) prev: Option<Hash>,
     pub(super) last: Option<Entry>,
     pub(super) broken: Option<Broken>,
@@ -182,7 +189,7 @@ impl Verifier {
             log_tag,
             start: first,
             prev: (first == 0).then(|| genesis_prev(&log_tag)),
-            range: start.range,
+            tree: GrowingTree::new(start.range),
             last: None,
             broken: None,
             seal: None,
@@ -216,13 +223,13 @@ impl Verifier {
     /// The number of the row that must come next.
     #[must_use]
     pub fn next(&self) -> u64 {
-        self.range.size()
+        self.tree.size()
     }
 
     /// The root of the tree so far.
     #[must_use]
-    pub fn root(&self) -> Hash {
-        self.range.root()
+    pub fn root(&mut self) -> Hash {
+        self.tree.root()
     }
 
     /// Was the last record one whose checkpoint must be there?
@@ -268,7 +275,7 @@ impl Verifier {
             None => self.seal_has_its_checkpoint().and_then(|()| self.epoch_begins(self.next())),
         };
         self.prev = Some(leaf);
-        self.range.append(leaf);
+        self.tree.append(leaf);
         self.adjacent = false;
         self.foreign += 1;
         self.keep(outcome)
@@ -317,7 +324,7 @@ impl Verifier {
         }
         let row = Row::parse(bytes).map_err(|error| Finding::integrity(seq, format!("record {seq}: {error}")))?;
         let digest = digest.unwrap_or_else(|| Digest::of(&row));
-        if row.entry.seq == seq && !digest.fits {
+        if row.entry.seq == seq && digest.body_commit != row.entry.body_commit {
             let sentence = format!("record {seq}: its body is not the one that was sealed");
             return Err(Finding::integrity(seq, sentence));
         }
@@ -348,7 +355,7 @@ impl Verifier {
 
     fn take(&mut self, entry: Entry, leaf: Hash) {
         self.prev = Some(leaf);
-        self.range.append(leaf);
+        self.tree.append(leaf);
         self.last = Some(entry);
         self.adjacent = true;
     }
@@ -438,7 +445,7 @@ impl Verifier {
             let ended = self.ended && self.checkpoint.as_ref().is_some_and(|it| it.checkpoint.size == seq);
             return if ended { wrong(format!("the note of epoch {} is missing", number + 1)) } else { Ok(()) };
         }
-        if note.root != self.range.root() {
+        if note.root != self.tree.root() {
             return wrong(format!("epoch {number} begins at another root"));
         }
         // A record that is late for its epoch shows where the next one begins: a step of the clock in between, which is
@@ -488,8 +495,9 @@ impl Verifier {
         }
         let unreadable = |error: BodyError| Finding::integrity(seq, format!("record {seq}: {error}"));
         if entry.kind == EntryType::Event {
-            schema::check_sample(entry.class, row.body).map_err(unreadable)?;
-            return self.coverage.event(entry, row.body);
+            let sample = schema::sample(entry.class, row.body).map_err(unreadable)?;
+            self.coverage.event(entry, sample);
+            return Ok(());
         }
         let body = Body::decode(entry.kind, entry.class, row.body).map_err(unreadable)?;
         match &body {

@@ -11,6 +11,7 @@ use auditor_common::record::Row;
 use redb::ReadTransaction;
 
 use super::disk::Disk;
+use super::hashed::{self, Ended};
 use super::schema::{ROWS, segment_path};
 use super::snapshot::{Torn, in_one_state};
 use super::{Store, StoreError, retain, segment};
@@ -191,9 +192,6 @@ impl Recheck {
             let (path, torn, end) = place(folder, self.next)?;
             let end = end.min(until);
             *self = in_one_state(&path, CACHE, torn, |txn| self.after_rows(txn, &path, end))?.0;
-            if self.next < end {
-                return Err(missing(folder, self.next));
-            }
         }
         Ok(())
     }
@@ -201,20 +199,29 @@ impl Recheck {
     fn after_rows(mut self, txn: &ReadTransaction, path: &Path, until: u64) -> Result<Self, StoreError> {
         let redb = |error: redb::Error| StoreError::of_redb(path, error);
         let table = txn.open_table(ROWS).map_err(|error| redb(error.into()))?;
-        for row in table.range(self.next..until).map_err(|error| redb(error.into()))? {
-            let (key, bytes) = row.map_err(|error| redb(error.into()))?;
-            let changed = || StoreError::Corrupt {
-                path: path.to_owned(),
-                detail: format!("record {} is not what was written", self.next),
+        let rows = table.range(self.next..until).map_err(|error| redb(error.into()))?;
+        let ended = hashed::each(rows, |key, bytes, [leaf, body_commit]| {
+            let fits = |row: &Row<'_>| {
+                [key, row.entry.seq] == [self.next; 2]
+                    && row.entry.prev == self.prev
+                    && row.entry.body_commit == body_commit
             };
-            let row = Row::parse(bytes.value()).map_err(|_| changed())?;
-            if key.value() != self.next || row.entry.seq != self.next || row.entry.prev != self.prev || !row.fits() {
-                return Err(changed());
+            if !Row::parse(bytes).is_ok_and(|row| fits(&row)) {
+                let detail = format!("record {} is not what was written", self.next);
+                return Err(StoreError::Corrupt { path: path.to_owned(), detail });
             }
-            self.prev = row.leaf();
-            self.next += 1;
+            (self.next, self.prev) = (self.next + 1, leaf);
+            Ok(())
+        });
+        match ended {
+            Ok(()) if self.next < until => {
+                // Said here, where another state of the file is looked at before that is believed.
+                Err(StoreError::Corrupt { path: path.to_owned(), detail: format!("record {} is missing", self.next) })
+            }
+            Ok(()) => Ok(self),
+            Err(Ended::Stopped(error)) => Err(error),
+            Err(Ended::Unread(error)) => Err(redb(error.into())),
         }
-        Ok(self)
     }
 }
 

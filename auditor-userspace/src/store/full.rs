@@ -16,6 +16,8 @@ impl Store {
         if !reserve::release(&self.state.join("reserve")) {
             return Err(StoreError::Stopped);
         }
+        // What is pending is held against the chain that is found on the disk: it needs its links for that.
+        self.settle();
         self.take_up_again()?;
         let detail = "the disk is full; the daemon stops here".to_owned();
         let loss = Loss {
@@ -36,6 +38,7 @@ impl Store {
                 self.append(&body, now)
             })
             .and_then(|_| {
+                self.settle();
                 let signed = seal::sign(&self.keys, &self.chain);
                 self.write(Some(&signed), None)?;
                 self.head.write(&*self.disk, &signed)?;

@@ -130,6 +130,7 @@ impl Store {
             policy_in_force: end.policy,
             policy: None,
             pending: Vec::new(),
+            spare: Vec::new(),
             waiting: end.waiting,
             waiting_written: end.waiting,
             durable,

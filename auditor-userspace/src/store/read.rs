@@ -222,29 +222,40 @@ impl Reader {
         Ok(links.iter().map_while(entry).collect())
     }
 
-    /// The root of a complete subtree of `256^level` leaves; `None` if it is not complete, or not kept.
-    pub fn tile(&mut self, level: u32, index: u64) -> Result<Option<Hash>, StoreError> {
-        let Some(last) = 256_u64.checked_pow(level).and_then(|leaves| leaves.checked_mul(index + 1)) else {
-            return Ok(None);
-        };
-        // It is in the segment of the leaf that completed it.
-        let Some((first, _)) = self.stretches()?.into_iter().find(|(first, end)| (*first..*end).contains(&(last - 1)))
-        else {
-            return Ok(None);
-        };
-        let key = tile_key(&Complete { level: level as u8, index, hash: [0; 32] });
-        self.in_segment(first, |txn, path| {
-            let redb = |error: redb::Error| StoreError::of_redb(path, error);
-            let table = txn.open_table(TILES).map_err(|error| redb(error.into()))?;
-            let found = table.get(key).map_err(|error| redb(error.into()))?;
-            Ok(found.map(|hash| *hash.value()))
-        })
+    /// The roots of complete subtrees of `256^level` leaves; `None` for one that is not complete, or not kept.
+    pub fn tiles(&mut self, level: u32, indices: Range<u64>) -> Result<Vec<Option<Hash>>, StoreError> {
+        let mut found = vec![None; (indices.end - indices.start) as usize];
+        let Some(leaves) = 256_u64.checked_pow(level) else { return Ok(found) };
+        for (first, end) in self.stretches()? {
+            // A root is in the segment of the leaf that completed it.
+            let part = indices.start.max(first / leaves)..indices.end.min(end / leaves);
+            if part.is_empty() {
+                continue;
+            }
+            let key = |index| tile_key(&Complete { level: level as u8, index, hash: [0; 32] });
+            let roots = self.in_segment(first, |txn, path| {
+                let redb = |error: redb::Error| StoreError::of_redb(path, error);
+                let table = txn.open_table(TILES).map_err(|error| redb(error.into()))?;
+                let mut roots = Vec::new();
+                for root in table.range(key(part.start)..key(part.end)).map_err(|error| redb(error.into()))? {
+                    let (key, root) = root.map_err(|error| redb(error.into()))?;
+                    roots.push((key.value(), *root.value()));
+                }
+                Ok(roots)
+            })?;
+            for (kept, root) in roots {
+                if let Some(place) = found.get_mut((kept - key(indices.start)) as usize) {
+                    *place = Some(root);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The end of the chain where the first segment begins that is kept.
     pub fn first_edge(&mut self) -> Result<Edge, StoreError> {
         let first = self.stretches()?.first().map(|(first, _)| *first).ok_or(StoreError::Missing { record: 0 })?;
-        super::retain::start(&segment_path(self.folder(), first), self.torn())
+        self.in_segment(first, super::retain::start_in)
     }
 
     /// The end of the chain at some size: found by following the rows from where their segment begins.

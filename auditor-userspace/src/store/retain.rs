@@ -216,14 +216,16 @@ impl Store {
 
 /// The end of the chain where a segment begins.
 pub(super) fn start(path: &std::path::Path, torn: Torn) -> Result<Edge, StoreError> {
-    let read = |txn: &redb::ReadTransaction| {
-        let redb = |error: redb::Error| StoreError::of_redb(path, error);
-        let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
-        let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
-        value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
-            path: path.to_owned(),
-            detail: "it does not say where it begins".to_owned(),
-        })
-    };
-    in_one_state(path, 1 << 20, torn, read).map(|(edge, _)| edge)
+    in_one_state(path, 1 << 20, torn, |txn| start_in(txn, path)).map(|(edge, _)| edge)
+}
+
+/// The same, of a segment that is open.
+pub(super) fn start_in(txn: &redb::ReadTransaction, path: &std::path::Path) -> Result<Edge, StoreError> {
+    let redb = |error: redb::Error| StoreError::of_redb(path, error);
+    let meta = txn.open_table(META).map_err(|error| redb(error.into()))?;
+    let value = meta.get(META_START).map_err(|error| redb(error.into()))?;
+    value.and_then(|value| Edge::parse(value.value())).ok_or_else(|| StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: "it does not say where it begins".to_owned(),
+    })
 }

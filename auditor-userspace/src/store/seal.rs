@@ -38,7 +38,7 @@ pub(super) fn body(
         cpus: input.cpus.clone(),
         hooks: input.hooks.clone(),
         clock: input.clock,
-        streams: chain.end().streams.root(),
+        streams: chain.streams().root(),
         witnessed: vec![],
         binary: input.binary,
         config: input.config,
@@ -84,6 +84,7 @@ impl Store {
         self.tell_of_a_set_clock(now)?;
         let seal = body(input, &self.chain, self.checkpoint.as_ref(), self.min_index(), next.is_some());
         self.append(&seal, now)?;
+        self.settle();
         let signed = sign(&self.keys, &self.chain);
         let note = next.as_ref().map(|next| next.note(&self.keys, &self.chain, now));
         // 3. One transaction: records, complete subtrees, checkpoint, end of the chain, the next epoch's note. Durable
@@ -113,6 +114,7 @@ impl Store {
         checkpoint: Option<&SignedCheckpoint>,
         epoch: Option<(u32, &str)>,
     ) -> Result<(), StoreError> {
+        self.settle();
         let complete = self.chain.take_complete();
         let batch = Batch {
             links: &self.pending,
@@ -132,8 +134,9 @@ impl Store {
         let db = active.db.as_ref().ok_or(StoreError::Stopped)?;
         self.pins.renew(db, self.chain.last().boot_ns);
         append::write(db, &segment_path(&self.shared.folder, active.first), &batch)?;
+        drop(active);
         self.durable = self.chain.size();
-        self.pending.clear();
+        self.nothing_is_pending();
         self.streams.written();
         self.policy = None;
         self.waiting_written = self.waiting;

@@ -15,6 +15,8 @@ pub struct StoreTree {
     first: u64,
     removed: HashMap<(u64, u32), Hash>,
     block: (u64, Vec<Hash>),
+    /// Of each level the 256 roots that were asked for last, in one go: a proof needs those side by side.
+    tiles: HashMap<u32, (u64, Vec<Option<Hash>>)>,
 }
 
 impl StoreTree {
@@ -23,7 +25,16 @@ impl StoreTree {
         let Edge { range, .. } = reader.first_edge()?;
         let first = range.size();
         let removed = subtrees(0, first).zip(range.hashes().iter().copied()).collect();
-        Ok(Self { reader, first, removed, block: (u64::MAX, vec![]) })
+        Ok(Self { reader, first, removed, block: (u64::MAX, vec![]), tiles: HashMap::new() })
+    }
+
+    /// The root of a complete subtree of `256^level` leaves; `None` if it is not complete, or not kept.
+    fn tile(&mut self, level: u32, index: u64) -> Result<Option<Hash>, StoreError> {
+        let from = index / ALIGNMENT * ALIGNMENT;
+        if self.tiles.get(&level).is_none_or(|(known, _)| *known != from) {
+            self.tiles.insert(level, (from, self.reader.tiles(level, from..from + ALIGNMENT)?));
+        }
+        Ok(self.tiles.get(&level).and_then(|(_, roots)| roots.get((index - from) as usize).copied().flatten()))
     }
 
     /// The leaf hashes of the 256 records from `block × 256` on, or as many as there are.
@@ -44,7 +55,7 @@ impl Tree for StoreTree {
             return Ok(*hash);
         }
         if height > 0 && height.is_multiple_of(8) {
-            let kept = self.reader.tile(height / 8, start >> height)?;
+            let kept = self.tile(height / 8, start >> height)?;
             if let Some(hash) = kept {
                 return Ok(hash);
             }

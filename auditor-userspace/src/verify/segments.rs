@@ -11,12 +11,13 @@ use super::hashing::Hashing;
 use super::{Progress, VerifyError};
 use crate::chain::Edge;
 use crate::key;
+use crate::store::hashed::{self, Ended};
 use crate::store::schema::{CHECKPOINTS, EPOCHS, META, META_SCHEMA, META_START, ROWS, STORE_SCHEMA, segment_path};
 use crate::store::snapshot::{Snapshot, Torn, in_one_state, unharmed};
 use crate::store::{StoreError, list_segments};
 
-/// Memory for pages: what is read once need not be kept.
-const CACHE: usize = 8 << 20;
+/// Memory for pages: what is read once need not be kept, and what fits into the processor's own cache is read faster.
+const CACHE: usize = 256 << 10;
 /// How often the newest segment is read again when the daemon has gone on while it was read.
 const ATTEMPTS: u32 = 10;
 /// Waited before that, and longer each time.
@@ -266,7 +267,7 @@ fn rows(
     };
     let rows = table(&txn, path, ROWS).map_err(|error| Stop::of(path, error))?;
     if let Some(rows) = rows {
-        let mut rows = rows.range(..end).map_err(|error| redb(error.into()))?;
+        let rows = rows.range(..end).map_err(|error| redb(error.into()))?;
         if threads > 1 {
             std::thread::scope(|scope| {
                 let mut give = |key: u64, bytes: &[u8], digest: Digest| {
@@ -281,10 +282,13 @@ fn rows(
                 hashing.finish(&mut give)
             })?;
         } else {
-            rows.try_for_each(|row| {
-                let (key, bytes) = row.map_err(|error| redb(error.into()))?;
-                verifier.row(key.value(), bytes.value()).map_err(Stop::Finding)?;
+            let ended = hashed::each(rows, |key, bytes, hashes| {
+                verifier.digested(key, bytes, hashes.into()).map_err(Stop::Finding)?;
                 after(verifier)
+            });
+            ended.map_err(|ended| match ended {
+                Ended::Stopped(stop) => stop,
+                Ended::Unread(error) => redb(error.into()),
             })?;
         }
     }
