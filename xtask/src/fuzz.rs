@@ -39,9 +39,12 @@ pub(crate) fn run(which: Option<&str>, seconds: u32) -> Result<()> {
 
 /// A few seconds each, and counted.
 pub(crate) fn in_test(checkout: &Path, tally: &mut Tally) {
+    if let Err(error) = Command::new("c++").arg("--version").output() {
+        return tally.skip(&format!("fuzzing: a C++ compiler is needed (apt-get install g++): {error}"));
+    }
     let program = match build(checkout) {
         Ok(program) => program,
-        Err(error) => return tally.skip(&format!("fuzzing: it cannot be built here: {error:#}")),
+        Err(error) => return tally.fail(&format!("fuzzing: {error:#}")),
     };
     let targets = match targets(checkout) {
         Ok(targets) => targets,
@@ -69,7 +72,8 @@ fn build(checkout: &Path) -> Result<PathBuf> {
     let built = paths::built()?.join("fuzz");
     let mut cargo = programs::cargo(&checkout.join("fuzz"));
     cargo.args(["build", "--quiet", "--release", "--target", TARGET, "--target-dir"]).arg(&built);
-    process::run(cargo.env("RUSTFLAGS", FLAGS)).context("a C++ compiler is needed as well: apt-get install g++")?;
+    process::run(cargo.env("RUSTFLAGS", FLAGS))
+        .context("it cannot be built, for which a C++ compiler is needed as well (apt-get install g++)")?;
     Ok(built.join(TARGET).join("release/auditor-fuzz"))
 }
 
