@@ -5,7 +5,7 @@ mod coverage; // which hooks work, and whether they still do
 mod error; // what is missing, and what to do
 mod host; // what the programs need from the machine
 
-pub use coverage::{Coverage, HookState, HookStatus};
+pub use coverage::{Coverage, HookState, HookStatus, Tells};
 pub use error::ProbeError;
 
 use crate::{
@@ -125,7 +125,7 @@ impl Probe {
         let object = object(options)?;
         let lengths = btf.has_tracepoint("sock_send_length") && btf.has_tracepoint("sock_recv_length");
         let probe = Self::load_object(&object, offsets, options, lengths, &cgroup)?;
-        if lengths && !probe.hooks.iter().filter(|hook| hook.counts_bytes()).all(Hook::is_active) {
+        if lengths && !probe.hooks.iter().filter(|hook| hook.tells() == Tells::Bytes).all(Hook::is_active) {
             // The globals are frozen, so a probe that counts no bytes must be told so from the beginning.
             drop(probe);
             return Self::load_object(&object, offsets, options, false, &cgroup);
@@ -175,7 +175,7 @@ impl Probe {
 
     /// Whether packets are seen in both directions, with the names that are in them.
     pub fn sees_packets(&self) -> bool {
-        self.hooks.iter().map(|hook| hook.status(false)).all(|status| status.is_active() || !status.sees_packets())
+        self.hooks.iter().filter(|hook| hook.tells() == Tells::Names).all(Hook::is_active)
     }
 
     /// The reading end of the ring; there is only one.

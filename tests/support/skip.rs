@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::thread;
 
 use auditor_userspace::kernel_btf::{KernelBtf, VMLINUX};
-use auditor_userspace::probe::{HookStatus, Probe};
+use auditor_userspace::probe::{HookStatus, Probe, Tells};
 
 use crate::kernel_probe::alone;
 
@@ -67,7 +67,7 @@ pub fn security_hooks() -> Result<(), String> {
     a_daemon()?;
     let probe = Probe::load(&alone()).map_err(|error| error.to_string())?;
     let why = |hook: &HookStatus| Some(format!("{} is not to be had here: {}", hook.name, hook.reason()?));
-    let missing = probe.coverage().iter().filter(|hook| hook.guards).find_map(why);
+    let missing = probe.coverage().iter().filter(|hook| hook.tells == Tells::Guards).find_map(why);
     missing.map_or(Ok(()), Err)
 }
 

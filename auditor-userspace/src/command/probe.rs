@@ -20,7 +20,7 @@ pub(super) fn print(object: Option<PathBuf>, as_json: bool) -> anyhow::Result<u8
     } else {
         println!("{}", table(&coverage));
     }
-    if coverage.iter().all(|hook| hook.is_active() || !hook.required) {
+    if coverage.iter().all(|hook| hook.is_active() || !hook.is_required()) {
         return Ok(exit::FINE);
     }
     eprintln!(
@@ -34,7 +34,7 @@ fn table(coverage: &[HookStatus]) -> Table {
     table.load_style(NOTHING);
     table.set_header(["HOOK", "SINCE", "", "STATE"]);
     for hook in coverage {
-        let needed = if hook.required { "required" } else { "optional" };
+        let needed = if hook.is_required() { "required" } else { "optional" };
         let state = hook
             .reason()
             .map_or_else(|| format!("active, program {}", hex(&hook.tag())), |why| format!("not here: {why}"));
@@ -47,7 +47,7 @@ fn line(hook: &HookStatus) -> serde_json::Value {
     json!({
         "hook": hook.name,
         "since": hook.since,
-        "required": hook.required,
+        "required": hook.is_required(),
         "active": hook.is_active(),
         "tag": hex(&hook.tag()),
         "reason": hook.reason(),

@@ -16,6 +16,7 @@ use crate::attribute::proc::Thread;
 use crate::attribute::{self, contradiction, reason};
 use crate::clock::Now;
 use crate::evidence;
+use crate::probe::Tells;
 
 /// A call waits no shorter than this for the kernel's word, nor shorter than to the next seal.
 const WORD_WAIT_NS: u64 = 2_000_000_000;
@@ -110,7 +111,12 @@ impl Pipeline {
         let of_others = self.sockets.owner(cookie).is_some();
         call.boot_ns >= member.since_ns
             && self.accounts.is_whole()
-            && self.parts.probe.coverage().iter().all(|hook| hook.guards || hook.sees_packets() || hook.is_active())
+            && self
+                .parts
+                .probe
+                .coverage()
+                .iter()
+                .all(|hook| hook.is_active() || !matches!(hook.tells, Tells::Flows | Tells::Bytes))
             && (of_others || self.parts.probe.socket(cookie).is_none())
     }
 

@@ -16,12 +16,23 @@ pub struct HookStatus {
     pub name: &'static str,
     /// First Linux that has it.
     pub since: &'static str,
-    /// The record is incomplete without it.
-    pub required: bool,
-    /// Flows do not need it: it only tells of what no ordinary Odoo does.
-    pub guards: bool,
+    /// What it tells.
+    pub tells: Tells,
     /// How it is.
     pub state: HookState,
+}
+
+/// What a hook tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// Who goes where: without it the record is incomplete.
+    Flows,
+    /// How much a call moved.
+    Bytes,
+    /// What no ordinary Odoo does.
+    Guards,
+    /// What the other end is called.
+    Names,
 }
 
 impl HookStatus {
@@ -30,9 +41,9 @@ impl HookStatus {
         matches!(self.state, HookState::Active { .. })
     }
 
-    /// It sees packets, for the names that are in them; without it no flow goes unseen.
-    pub fn sees_packets(&self) -> bool {
-        self.name.starts_with("skb_")
+    /// The record is incomplete without it.
+    pub fn is_required(&self) -> bool {
+        self.tells == Tells::Flows
     }
 
     /// Why it is not.
@@ -73,37 +84,31 @@ pub enum HookState {
 struct Kind {
     name: &'static str,
     since: &'static str,
-    required: bool,
-    guards: bool,
+    tells: Tells,
 }
 
-const fn kind(name: &'static str, since: &'static str, required: bool) -> Kind {
-    Kind { name, since, required, guards: false }
-}
-
-/// A program of a security hook.
-const fn guard(name: &'static str, since: &'static str) -> Kind {
-    Kind { name, since, required: false, guards: true }
+const fn kind(name: &'static str, since: &'static str, tells: Tells) -> Kind {
+    Kind { name, since, tells }
 }
 
 /// In the order in which they are attached: who is watched first, so that nobody is without a lineage.
 const KINDS: [Kind; 16] = [
-    kind("sched_process_exit", "5.5", true),
-    kind("sched_process_fork", "5.5", true),
-    kind("sched_process_exec", "5.5", true),
-    kind("sock_release", "5.9", true),
-    kind("inet_sock_set_state", "5.5", true),
-    kind("sock_create", "4.10", true),
-    kind("connect4", "4.17", true),
-    kind("connect6", "4.17", true),
-    kind("sendmsg4", "4.18", true),
-    kind("sendmsg6", "4.18", true),
-    kind("sock_send_length", "6.3", false),
-    kind("sock_recv_length", "6.3", false),
-    guard("socket_post_create", "5.7"),
-    guard("ptrace_access_check", "5.15"),
-    kind("skb_ingress", "5.8", false),
-    kind("skb_egress", "5.8", false),
+    kind("sched_process_exit", "5.5", Tells::Flows),
+    kind("sched_process_fork", "5.5", Tells::Flows),
+    kind("sched_process_exec", "5.5", Tells::Flows),
+    kind("sock_release", "5.9", Tells::Flows),
+    kind("inet_sock_set_state", "5.5", Tells::Flows),
+    kind("sock_create", "4.10", Tells::Flows),
+    kind("connect4", "4.17", Tells::Flows),
+    kind("connect6", "4.17", Tells::Flows),
+    kind("sendmsg4", "4.18", Tells::Flows),
+    kind("sendmsg6", "4.18", Tells::Flows),
+    kind("sock_send_length", "6.3", Tells::Bytes),
+    kind("sock_recv_length", "6.3", Tells::Bytes),
+    kind("socket_post_create", "5.7", Tells::Guards),
+    kind("ptrace_access_check", "5.15", Tells::Guards),
+    kind("skb_ingress", "5.8", Tells::Names),
+    kind("skb_egress", "5.8", Tells::Names),
 ];
 
 /// A hook that was tried.
@@ -125,22 +130,14 @@ pub(super) fn attach_all(ebpf: &mut Ebpf, btf: &Btf, cgroup: &File, lengths: boo
     KINDS
         .iter()
         .map(|kind| {
-            let attached = if kind.guards
-                && let Err(reason) = host::asks_programs()
-            {
-                Err(reason)
-            } else if counts_bytes(kind) && !lengths {
-                Err("this kernel does not say how much a call moved".to_owned())
-            } else {
-                attach(ebpf, kind, btf, cgroup)
+            let possible = match kind.tells {
+                Tells::Guards => host::asks_programs(),
+                Tells::Bytes if !lengths => Err("this kernel does not say how much a call moved".to_owned()),
+                _ => Ok(()),
             };
-            Hook { kind, attached }
+            Hook { kind, attached: possible.and_then(|()| attach(ebpf, kind, btf, cgroup)) }
         })
         .collect()
-}
-
-fn counts_bytes(kind: &Kind) -> bool {
-    kind.name.ends_with("_length")
 }
 
 fn attach(ebpf: &mut Ebpf, kind: &Kind, btf: &Btf, cgroup: &File) -> Result<Attached, String> {
@@ -213,8 +210,8 @@ impl Hook {
         self.attached.is_ok()
     }
 
-    pub(super) fn counts_bytes(&self) -> bool {
-        counts_bytes(self.kind)
+    pub(super) fn tells(&self) -> Tells {
+        self.kind.tells
     }
 
     /// How it is; `look` again whether it is still attached.
@@ -224,8 +221,8 @@ impl Hook {
             Ok(attached) => HookState::Active { tag: attached.tag },
             Err(reason) => HookState::Unavailable { reason: reason.clone() },
         };
-        let Kind { name, since, required, guards } = *self.kind;
-        HookStatus { name, since, required, guards, state }
+        let Kind { name, since, tells } = *self.kind;
+        HookStatus { name, since, tells, state }
     }
 }
 
