@@ -12,7 +12,7 @@ use auditor_common::{
     event::{HEAD_MAX, PacketHead, flag, kind},
     maps::socket,
 };
-use aya_ebpf::{bindings::__sk_buff, programs::SkBuffContext};
+use aya_ebpf::programs::SkBuffContext;
 
 /// Name servers answer from here [RFC 1035].
 const DOMAIN: u16 = 53;
@@ -38,7 +38,7 @@ pub fn received(ctx: &SkBuffContext) {
 /// A packet leaves. What begins like a ClientHello is so rare that only then it is asked whose it is.
 #[inline(always)]
 pub fn sent(ctx: &SkBuffContext) {
-    if length(ctx.skb.skb) < HELLO_PACKET_MIN {
+    if packet::length(ctx) < HELLO_PACKET_MIN {
         return;
     }
     let Some(packet) = Packet::of(ctx).filter(|packet| packet.protocol == TCP) else { return };
@@ -53,12 +53,6 @@ pub fn sent(ctx: &SkBuffContext) {
         return;
     }
     tell(&packet, kind::HELLO, known, &field!(known, remote), content);
-}
-
-#[inline(always)]
-fn length(skb: *mut __sk_buff) -> u32 {
-    // SAFETY: load of a context field.
-    unsafe { (&raw const (*skb).len).read_volatile() }
 }
 
 /// A record that carries a handshake, of a version 3.x, and in it a ClientHello [RFC 8446 section 5.1, 4].

@@ -60,8 +60,7 @@ impl<'a> Packet<'a> {
     /// The whole packet's length.
     #[inline(always)]
     pub fn length(&self) -> usize {
-        // SAFETY: load of a context field.
-        (unsafe { (&raw const (*self.ctx.skb.skb).len).read_volatile() }) as usize
+        length(self.ctx) as usize
     }
 
     /// Where its content begins.
@@ -110,6 +109,13 @@ impl<'a> Packet<'a> {
             Some(kernel::end_v4(self.load(12)?, self.source_port))
         }
     }
+}
+
+/// A whole packet's length.
+#[inline(always)]
+pub fn length(ctx: &SkBuffContext) -> u32 {
+    // SAFETY: load of a context field.
+    unsafe { (&raw const (*ctx.skb.skb).len).read_volatile() }
 }
 
 /// A length between 1 and `max`, in a form that the verifier can follow: it forgets what it knew of a register that the
