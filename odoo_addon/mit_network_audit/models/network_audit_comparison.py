@@ -18,6 +18,11 @@ NAMED = 50
 REMEMBERED = 1_000
 
 
+def _nothing_found():
+    """How many rows were compared, and what differs: of each kind the first few."""
+    return {'compared': 0, 'different': [], 'missing': [], 'unknown': [], 'judged': []}
+
+
 class NetworkAuditComparison(models.Model):
     """The rows, held against the ledger: by whoever verifies, and all the time by the cron.
 
@@ -59,8 +64,7 @@ class NetworkAuditComparison(models.Model):
             raise client.NoAnswer(client.Why.OTHER, f'the rows here are of {self.root_key}')
         self._live_as(status['instances'])
         first, end = max(start, self.first_seq), self.next_seq
-        found = {'from': first, 'next': None, 'end': end, 'compared': 0}
-        found.update(different=[], missing=[], unknown=[], judged=[], protected=True)
+        found = {'from': first, 'next': None, 'end': end, **_nothing_found()}
         found['protected'] = self.env['network.audit.record']._is_protected()
         if not self.origin or first >= end:
             return found
@@ -139,8 +143,7 @@ class NetworkAuditComparison(models.Model):
         question = {'from': first, 'before': end, 'limit': COMPARED}
         records = list(client.lines('/v1/records', question))
         first = records[-1]['seq'] if len(records) == COMPARED else first
-        found = {'compared': 0, 'different': [], 'missing': [], 'unknown': [], 'judged': []}
-        self._hold_against(records, first, end, found)
+        self._hold_against(records, first, end, _nothing_found())
         self.reread_below = first
 
     def _explained_by(self, status):

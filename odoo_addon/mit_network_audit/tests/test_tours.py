@@ -173,7 +173,7 @@ class TestTours(scene.WithDaemon, Tours):
         ended = [('module', '=', 'stock'), ('kind', '=', 'flow_ended')]
         return self.env['network.audit.record'].search(ended, limit=1)
 
-    def test_a_row_that_was_changed_in_sql_is_named(self):
+    def change_a_row(self):
         self.operations()
         row = host.wait_for(self.rows)
         self.env.cr.execute(
@@ -183,19 +183,14 @@ class TestTours(scene.WithDaemon, Tours):
             "UPDATE network_audit_record SET module = 'innocent' WHERE id = %s", [row.id]
         )
         self.env.invalidate_all()
+
+    def test_a_row_that_was_changed_in_sql_is_named(self):
+        self.change_a_row()
         self.tour('unprotected', 'copy-unprotected')
         self.tour('tampered', 'tampered')
 
     def test_a_row_that_was_changed_in_sql_is_told_to_who_only_looks(self):
-        self.operations()
-        row = host.wait_for(self.rows)
-        self.env.cr.execute(
-            f'ALTER TABLE network_audit_record DISABLE TRIGGER {network_audit_record.TRIGGER}'
-        )
-        self.env.cr.execute(
-            "UPDATE network_audit_record SET module = 'innocent' WHERE id = %s", [row.id]
-        )
-        self.env.invalidate_all()
+        self.change_a_row()
         self.env['network.audit.copy']._look_on()
         self.tour('differs', 'copy-differs', at_end=self.check_with_axe)
 
