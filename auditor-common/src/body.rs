@@ -156,15 +156,23 @@ pub enum NameSource {
 }
 
 impl NameSource {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Claim, Self::Sni, Self::Dns];
+
     /// The source with this number.
     #[must_use]
-    pub const fn from_number(number: u8) -> Option<Self> {
-        Some(match number {
-            1 => Self::Claim,
-            2 => Self::Sni,
-            3 => Self::Dns,
-            _ => return None,
-        })
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| *it as u8 == number)
+    }
+
+    /// As a word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Sni => "sni",
+            Self::Dns => "dns",
+        }
     }
 }
 

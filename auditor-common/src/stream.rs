@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::body::StreamEnd;
+use crate::body::{StreamEnd, class};
 use crate::merkle::{CompactRange, Hash, leaf, sha256};
 use crate::proof::{Tree, inclusion};
 use crate::record::{Entry, EntryType, NO_RECORD};
@@ -17,7 +17,14 @@ pub const CONTROL: [u8; 16] =
 /// recorded of it, may be, or is in the ledger's own stream if it is about no one instance. Everything else is always in that.
 #[must_use]
 pub fn may_be_an_instances(kind: EntryType, class: u32) -> bool {
-    matches!((kind, class), (EntryType::Event, _) | (EntryType::Loss, 1) | (EntryType::Policy, 1..=3))
+    match kind {
+        EntryType::Event => true,
+        EntryType::Loss => class == class::LOSS_UNRECORDED,
+        EntryType::Policy => {
+            matches!(class, class::POLICY_DECISION | class::POLICY_ACK | class::POLICY_RESTATED)
+        }
+        _ => false,
+    }
 }
 
 /// Tag of a stream: `SHA-256("nal/v1/stream\0" ‖ key ‖ instance)[0..16]`. The key is random, one for each stream, and

@@ -86,16 +86,6 @@ pub fn best(names: &[Name]) -> Option<&Name> {
     names.iter().rev().max_by_key(|name| (name.source, greeted(name)))
 }
 
-/// How a name became known, as programs write it.
-#[must_use]
-pub const fn source(source: NameSource) -> &'static str {
-    match source {
-        NameSource::Claim => "claim",
-        NameSource::Sni => "sni",
-        NameSource::Dns => "dns",
-    }
-}
-
 /// Whether a flow is encrypted, as far as its names tell: a handshake was seen on it.
 #[must_use]
 pub fn encrypted(names: &[Name]) -> Option<bool> {

@@ -48,8 +48,7 @@ fn call(record: &Value) -> String {
 
 /// What no ordinary Odoo does.
 fn guard(record: &Value) -> String {
-    let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
-    let what = format!("GUARDED {}{site}{}", guarded(record), contradiction(record));
+    let what = format!("GUARDED {}{}{}", guarded(record), site(record), contradiction(record));
     line(record, record, "-", "-", "-", &what)
 }
 
@@ -96,8 +95,7 @@ fn other(record: &Value, class: &str) -> String {
 fn opened_as(record: &Value) -> String {
     let direction = if record["direction"] == "in" { "accepted" } else { "opened" };
     let before = if record["opened_before"] == true { ", before the auditor" } else { "" };
-    let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
-    format!("{direction}{before}{}{site}{}", named(record), contradiction(record))
+    format!("{direction}{before}{}{}{}", named(record), site(record), contradiction(record))
 }
 
 fn ended_as(record: &Value) -> String {
@@ -113,9 +111,8 @@ fn ended_as(record: &Value) -> String {
 }
 
 fn call_as(record: &Value) -> String {
-    let site = text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default();
     let method = text(&record["method"]).map(|method| format!(" {method}")).unwrap_or_default();
-    format!("{}{method}{site}", text(&record["channel"]).unwrap_or("?"))
+    format!("{}{method}{}", text(&record["channel"]).unwrap_or("?"), site(record))
 }
 
 /// What the other end is called, and how that is known.
@@ -123,6 +120,10 @@ fn named(record: &Value) -> String {
     let destination = &record["destination"];
     let (name, source) = (text(&destination["name"]), text(&destination["named_by"]));
     name.zip(source).map(|(name, source)| format!(" {name} ({source})")).unwrap_or_default()
+}
+
+fn site(record: &Value) -> String {
+    text(&record["attribution"]["site"]).map(|site| format!(" at {site}")).unwrap_or_default()
 }
 
 fn contradiction(record: &Value) -> &'static str {

@@ -343,11 +343,12 @@ impl Flows {
         let Self { waiting, open, .. } = self;
         waiting.retain(|cookie| {
             let Some(Flow { opened, .. }) = open.get(cookie) else { return true };
-            let of_it = (opened.header.tgid, opened.header.process_start_ns) == (owner.tgid, owner.process_start_ns);
-            if opened.owner_known && of_it {
+            let who = |header: &Header| (header.tgid, header.process_start_ns);
+            let goes = opened.owner_known && who(&opened.header) == who(owner);
+            if goes {
                 changes.push(Change::Opened(opened.clone()));
             }
-            !(opened.owner_known && of_it)
+            !goes
         });
     }
 

@@ -65,7 +65,7 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 fn seen(path: &Path) -> Result<Checkpoint, String> {
-    let bytes = at_most(path, MAX_NOTE).map_err(|error| format!("--last-seen: {error}"))?;
+    let bytes = at_most(path, MAX_NOTE as u64).map_err(|error| format!("--last-seen: {error}"))?;
     let signed = SignedCheckpoint::parse(&bytes).map_err(|error| format!("--last-seen: {error}"))?;
     Ok(signed.checkpoint)
 }
@@ -93,10 +93,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads a small file: of one that is larger, a byte more than it may have, which its parser refuses.
-fn at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+/// Reads a small file: of one that is larger, a byte more than it may have, which whoever reads it refuses.
+fn at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -139,7 +139,7 @@ fn export(arguments: &Arguments) -> io::Result<u8> {
 
 /// One record: where it lies, and that the log's key signed the tree. Whose epoch it was signed in shows an export.
 fn proof(arguments: &Arguments) -> io::Result<u8> {
-    let bytes = at_most(&arguments.path, MAX_PROOF_FILE)?;
+    let bytes = at_most(&arguments.path, MAX_PROOF_FILE as u64)?;
     let say = |word: &str, sentence: &str, code: u8| {
         if arguments.json {
             println!("{{\"exit\":{code},\"summary\":\"{word}\",\"sentence\":{sentence:?}}}");
@@ -210,8 +210,6 @@ impl Files for Folder {
     }
 
     fn read(&mut self, path: &str, len: u64) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        File::open(self.0.join(path))?.take(len + 1).read_to_end(&mut content)?;
-        Ok(content)
+        at_most(&self.0.join(path), len)
     }
 }

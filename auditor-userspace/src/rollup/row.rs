@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auditor_common::body::Label;
 use auditor_common::endpoint::{Endpoint, MAPPED};
 
-use crate::destination::{Class, Destination, Knowledge, Name, Place, Seen, best, source};
+use crate::destination::{Class, Destination, Knowledge, Name, Place, Seen, best};
 use crate::evidence::cut;
 use crate::serve::wire;
 
@@ -145,7 +145,7 @@ impl Key {
     /// How the name that is shown became known.
     #[must_use]
     pub fn named_by(&self) -> Option<&'static str> {
-        best(&self.names).map(|name| source(name.source))
+        best(&self.names).map(|name| name.source.word())
     }
 
     fn name(&self) -> Option<&str> {

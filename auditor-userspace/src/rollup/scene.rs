@@ -346,12 +346,7 @@ fn names(words: &Words<'_>) -> Vec<Named> {
 
 fn name(word: &str) -> Option<Named> {
     let (source, text) = word.split_once(':')?;
-    let source = match source {
-        "dns" => NameSource::Dns,
-        "sni" => NameSource::Sni,
-        "claim" => NameSource::Claim,
-        _ => return None,
-    };
+    let source = NameSource::ALL.into_iter().find(|it| it.word() == source)?;
     Some(Named { name: text.to_owned(), source })
 }
 

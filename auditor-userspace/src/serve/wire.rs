@@ -14,7 +14,7 @@ pub use auditor_common::note::hex;
 use serde_json::{Map, Value, json};
 
 use super::select::Line;
-use crate::destination::{self, Destination, Name};
+use crate::destination::{Destination, Name};
 
 pub use words::{TYPES, class, kind};
 
@@ -67,7 +67,7 @@ pub fn record(head: &Head, line: &Line<'_>) -> Value {
 fn where_to(found: &Destination<'_>, name: Option<&Name>) -> Value {
     json!({
         "name": name.map(|name| &*name.text),
-        "named_by": name.map(|name| destination::source(name.source)),
+        "named_by": name.map(|name| name.source.word()),
         "class": found.place.class().word(),
         "vendor": found.vendor.map(|vendor| &vendor.name),
         "because": found.place.because(),
@@ -272,7 +272,7 @@ fn flow_traffic(flow: &FlowTraffic) -> Value {
 }
 
 fn names(names: &[Named]) -> Value {
-    names.iter().map(|it| json!({"name": it.name, "source": destination::source(it.source)})).collect()
+    names.iter().map(|it| json!({"name": it.name, "source": it.source.word()})).collect()
 }
 
 fn call(call: &Call) -> Value {
