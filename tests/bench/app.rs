@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use auditor_common::body::{Attribution, Body, FlowOpened, Label};
 use auditor_common::endpoint::Endpoint;
-use auditor_tests::bench::{Row, print};
+use auditor_tests::bench::{Row, print, row};
 use auditor_tests::ledger::{Ledger, flow_ended, flow_opened, options};
 use auditor_tests::{Daemon, Group, Odoo, Scope, Servers, Start, an_odoo, cgroup2_root, checkout, wait_for};
 use auditor_userspace::chain::Now;
@@ -113,7 +113,6 @@ fn browse(odoo: &Odoo) -> BTreeMap<String, f64> {
 }
 
 fn measure(auditor: &Path, records: u64) -> Vec<Row> {
-    let row = |what, measured, unit, floor, goal| Row { what, measured, unit, floor, goal };
     let group = Group::new().expect("a control group");
     let servers = Servers::start();
     let mut daemon = Daemon::prepare_with(Scope::Group(group.path().to_path_buf()), auditor);

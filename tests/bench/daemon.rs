@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auditor_tests::bench::{Row, print};
+use auditor_tests::bench::{Row, print, row};
 use auditor_tests::watcher::Watcher;
 use auditor_tests::{a_daemon, wait_for};
 
@@ -42,7 +42,6 @@ fn two_hundred_flows_a_second(seconds: u32) {
 }
 
 fn rows(auditor: &Path) -> Vec<Row> {
-    let row = |what, measured, unit, floor, goal| Row { what, measured, unit, floor, goal };
     let speed = events_a_second(auditor) / 1e3;
     let watcher = Watcher::start(auditor, "8388608");
     let (idle, _) = watcher.share(|| thread::sleep(Duration::from_secs(20)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use auditor_tests::bench::{Row, print};
+use auditor_tests::bench::{Row, median, print, row};
 use auditor_tests::{Daemon, Door, Group, Odoo, Rpc, Scope, Servers, Start, an_odoo, checkout};
 use serde_json::{Value, json};
 use xtask::odoo::Installation;
@@ -53,7 +53,7 @@ impl Pair {
             all[0].push(ratio(each, || with.page(), || without.page()));
             all[1].push(ratio(each, || with.call(), || without.call()));
         }
-        all.map(|mut ratios| median(&mut ratios))
+        all.map(median)
     }
 }
 
@@ -95,18 +95,13 @@ fn ratio(each: Duration, with: impl Fn(), without: impl Fn()) -> f64 {
         of_without.push(seconds_of(&without));
         of_with.push(seconds_of(&with));
     }
-    median(&mut of_without) / median(&mut of_with)
+    median(of_without) / median(of_with)
 }
 
 fn seconds_of(act: impl Fn()) -> f64 {
     let begin = Instant::now();
     act();
     begin.elapsed().as_secs_f64()
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// What `bench_hook.py` says, in Odoo's own interpreter.
@@ -120,7 +115,7 @@ fn hook() -> Value {
 }
 
 fn rows(seconds: u64) -> Vec<Row> {
-    let throughput = |what, measured| Row { what, measured, unit: "of 1", floor: 0.98, goal: 0.995 };
+    let throughput = |what, measured| row(what, measured, "of 1", 0.98, 0.995);
     let group = Group::new().expect("a control group");
     let daemon = Daemon::start(Scope::Group(group.path().to_path_buf()));
     let [page, call] = Pair::start(group, &daemon.run_folder()).ratios(seconds / 2);
@@ -136,8 +131,8 @@ fn rows(seconds: u64) -> Vec<Row> {
         throughput("throughput of a call by RPC", call),
         throughput("a plain page, and there is no daemon", page_alone),
         throughput("a call by RPC, and there is no daemon", call_alone),
-        Row { what: "the hook, at a connect from 33 frames", measured: connect, unit: "µs", floor: 10.0, goal: 3.0 },
-        Row { what: "the hook, at an event of no interest", measured: other, unit: "ns", floor: 300.0, goal: 150.0 },
+        row("the hook, at a connect from 33 frames", connect, "µs", 10.0, 3.0),
+        row("the hook, at an event of no interest", other, "ns", 300.0, 150.0),
     ]
 }
 

@@ -55,6 +55,23 @@ impl std::fmt::Display for Row {
     }
 }
 
+/// A row of the table.
+#[must_use]
+pub const fn row(what: &'static str, measured: f64, unit: &'static str, floor: f64, goal: f64) -> Row {
+    Row { what, measured, unit, floor, goal }
+}
+
+/// The value in the middle: what the machine's neighbours do to some of them is not in it.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 /// Prints a table; whether nothing in it is missed.
 pub fn print(rows: &[Row]) -> bool {
     for row in rows {

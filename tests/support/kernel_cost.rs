@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use auditor_userspace::probe::{Options, Probe};
 
+use crate::bench::median;
 use crate::kernel_probe::alone;
 
 /// One line of the table.
@@ -145,12 +146,6 @@ fn row(what: &'static str, measured: Cost, floor: Cost, goal: Cost) -> Row {
         Met::Missed
     };
     Row { what, measured, floor, goal, met }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn round() -> Round {

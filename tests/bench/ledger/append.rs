@@ -10,12 +10,12 @@ use std::path::Path;
 
 use auditor_common::body::Body;
 use auditor_common::record::{ENTRY_LEN, SALT_LEN};
-use auditor_tests::bench::Row;
+use auditor_tests::bench::{Row, median, row};
 use auditor_tests::ledger::options;
 use redb::{Database, Durability, TableDefinition};
 
 use super::driven::{Full, bodies};
-use super::timing::{Time, median, row, timed};
+use super::timing::{Time, timed};
 
 const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
 
@@ -87,11 +87,9 @@ pub(super) fn appending(folder: &Path, rounds: usize) -> Vec<Row> {
         }
     }
     let of = |batch: usize| &pairs.iter().find(|(size, _)| *size == batch).expect("a batch").1;
-    let ratio = |batch, time: fn(&Time) -> f64| {
-        median(of(batch).iter().map(|(_, ours, theirs)| time(theirs) / time(ours)).collect())
-    };
-    let speed =
-        |batch, side: fn(&Pair) -> Time| median(of(batch).iter().map(|pair| pair.0 as f64 / side(pair).wall).collect());
+    let ratio =
+        |batch, time: fn(&Time) -> f64| median(of(batch).iter().map(|(_, ours, theirs)| time(theirs) / time(ours)));
+    let speed = |batch, side: fn(&Pair) -> Time| median(of(batch).iter().map(|pair| pair.0 as f64 / side(pair).wall));
     let wall = |time: &Time| time.wall;
     for batch in [1, 128, 1024, 8192] {
         let (ours, theirs) = (speed(batch, |pair| pair.1), speed(batch, |pair| pair.2));

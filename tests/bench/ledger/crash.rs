@@ -5,12 +5,12 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use auditor_common::body::Policy;
-use auditor_tests::bench::Row;
+use auditor_tests::bench::{Row, row};
 use auditor_tests::ledger::{copy, options};
 use auditor_userspace::store::list_segments;
 
 use super::driven::{Full, UNSEALED, bodies};
-use super::timing::{row, timed};
+use super::timing::timed;
 
 const MIB: f64 = (1 << 20) as f64;
 

@@ -8,14 +8,14 @@ use auditor_common::checkpoint::SignedCheckpoint;
 use auditor_common::merkle::verify_inclusion;
 use auditor_common::proof::ProofFile;
 use auditor_common::record::Row as StoredRow;
-use auditor_tests::bench::Row;
+use auditor_tests::bench::{Row, median, row};
 use auditor_tests::checkout;
 use auditor_userspace::export;
 use auditor_userspace::key::{Signer, read_root};
 use auditor_userspace::store::StoreTree;
 
 use super::driven::{Full, million};
-use super::timing::{median, row, timed};
+use super::timing::timed;
 
 pub(super) fn exporting(folder: &Path, _: usize) -> Vec<Row> {
     let mut full = million(folder);

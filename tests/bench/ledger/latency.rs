@@ -11,12 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auditor_tests::bench::Row;
+use auditor_tests::bench::{Row, row};
 use auditor_tests::watcher::Watcher;
 use auditor_tests::{a_daemon, wait_for};
 use xtask::programs::{self, Profile};
-
-use super::timing::row;
 
 const EVENTS_A_SECOND: u32 = 10_000;
 const SECONDS: u32 = 8;

@@ -9,7 +9,7 @@ mod crash; // a start after a crash, the removal of a segment
 mod driven; // a store as the daemon drives it
 mod export; // what is handed to somebody
 mod latency; // from what happened to what is durable
-mod timing; // clocks, and rows of the table
+mod timing; // clocks
 mod verify; // against SHA-256 of the same bytes
 
 use std::path::Path;

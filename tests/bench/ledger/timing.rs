@@ -1,8 +1,6 @@
-//! Clocks, and rows of the table.
+//! Clocks.
 
 use std::time::Instant;
-
-use auditor_tests::bench::Row;
 
 /// Wall clock and processor time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,13 +37,4 @@ pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Time) {
     let (cpu, begin) = (cpu_seconds(), Instant::now());
     let value = work();
     (value, Time { wall: begin.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu })
-}
-
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-pub(super) fn row(what: &'static str, measured: f64, unit: &'static str, floor: f64, goal: f64) -> Row {
-    Row { what, measured, unit, floor, goal }
 }

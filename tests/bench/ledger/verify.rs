@@ -8,12 +8,12 @@ use std::path::Path;
 use std::process::Command;
 
 use auditor_common::record::ENTRY_LEN;
-use auditor_tests::bench::Row;
+use auditor_tests::bench::{Row, median, row};
 use auditor_userspace::verify::{Request, verify_on};
 use sha2::{Digest as _, Sha256};
 
 use super::driven::million;
-use super::timing::{Speed, median, row, timed};
+use super::timing::{Speed, timed};
 
 pub(super) fn verify_once(state: &Path, threads: usize) -> Speed {
     let request = Request { state: state.to_owned(), pinned: None, incarnation: None };
