@@ -2,6 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use auditor_tests as support;
 use serde_json::Value;
@@ -105,4 +107,35 @@ fn twenty_thousand_connections_are_recorded_or_declared_lost() {
     require!(support::a_daemon());
     // Each: attempt, established and closed at one end, established and closed at the other. Listens, exits.
     check(&["tcp-burst", "20000"], 5, 2);
+}
+
+#[test]
+fn seals_that_follow_each_other_at_once_lose_nothing_of_what_goes_on_meanwhile() {
+    require!(support::a_daemon());
+    let generator = Generator::start(&["udp-burst", "150000", "127.0.0.1:9"]);
+    let mut daemon = Daemon::start_with(Scope::Process(generator.child.id()), &["--ring-bytes", "67108864"]);
+    let over = AtomicBool::new(false);
+    // Each rotation has a seal of its own, and several are asked for in one turn of the daemon.
+    let rotate = || {
+        let mut rotations = 0;
+        while !over.load(Ordering::Relaxed) && rotations < 100 {
+            let rotated = daemon.auditor(&["keys", "rotate"]);
+            if !rotated.status.success() {
+                return Err(String::from_utf8_lossy(&rotated.stderr).into_owned());
+            }
+            rotations += 1;
+        }
+        Ok(rotations)
+    };
+    let rotations = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(rotate)).collect();
+        generator.made();
+        over.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|it| it.join().expect("a thread")).sum::<Result<u64, String>>()
+    });
+    assert!(rotations.expect("each is carried out") > 0);
+    assert!(daemon.stop().success(), "{}", daemon.log());
+    let verified = daemon.auditor(&["verify"]);
+    let text = String::from_utf8_lossy(&verified.stdout);
+    assert_eq!(verified.status.code(), Some(0), "{text}");
 }

@@ -231,9 +231,6 @@ impl Pipeline {
 
     /// Takes what is in the ring, up to a batch; whether it was full.
     fn drain(&mut self) -> bool {
-        for event in std::mem::take(&mut self.later) {
-            admit(event, &mut self.accounts, &mut self.batch);
-        }
         self.take(|_| true)
     }
 
@@ -244,10 +241,19 @@ impl Pipeline {
 
     fn take(&mut self, is_due: impl Fn(&Header) -> bool) -> bool {
         let Self { parts, batch, accounts, later, .. } = self;
+        let aside = std::mem::take(later);
+        let mut sort = |event: Event| {
+            if is_due(event.header()) {
+                admit(event, accounts, batch);
+            } else {
+                later.push(event);
+            }
+        };
+        // One seal may follow another at once: what the one put aside the other is waiting for.
+        aside.into_iter().for_each(&mut sort);
         let mut undecodable = 0;
         let taken = parts.ring.drain(BATCH, |sample| match decode(sample) {
-            Ok(event) if is_due(event.header()) => admit(event, accounts, batch),
-            Ok(event) => later.push(event),
+            Ok(event) => sort(event),
             Err(_) => undecodable += 1,
         });
         if undecodable > 0 {

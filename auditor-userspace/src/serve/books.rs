@@ -24,6 +24,7 @@ use crate::report::code::{Codes, Issued};
 use crate::report::reason::Moment;
 use crate::report::{Report, report};
 use crate::rollup::{Beside, Limits, Rollup};
+use crate::store::StoreError;
 
 /// How many records are read from the store at once. Whoever asks waits no longer than for these.
 const PAGE: usize = 512;
@@ -180,7 +181,12 @@ pub fn keep<R: Records>(
         loop {
             committed.borrow_and_update();
             if let Err(error) = catch_up(&shelf, &mut records) {
-                tracing::error!("the books cannot be kept, so there is no report: {error:#}");
+                if let Some(StoreError::Stopped) = error.downcast_ref() {
+                    // The recording thread has said why, if it was not told to stop.
+                    tracing::info!("the recording has ended, and the books with it");
+                } else {
+                    tracing::error!("the books cannot be kept, so there is no report: {error:#}");
+                }
                 return;
             }
             surroundings.look(&shelf, clock::now().boot_ns);
