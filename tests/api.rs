@@ -1,5 +1,6 @@
 //! The local API of a real daemon, asked by ordinary HTTP clients.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
@@ -427,6 +428,22 @@ fn sums_are_by_what_is_asked_for() {
     };
     assert_eq!((of("sale")[0]["operations"].as_u64(), of("stock")[0]["operations"].as_u64()), (Some(2), Some(1)));
     assert_eq!((of("sale").len(), of("sale")[0]["flows"].as_u64()), (1, Some(2)), "{sums:#}");
+}
+
+#[test]
+fn what_is_sealed_is_among_what_is_committed_whenever_one_asks() {
+    require!(support::a_daemon());
+    let daemon = Daemon::start(Scope::Process(std::process::id()));
+    let port = server();
+    let mut seals = BTreeSet::new();
+    wait_for("three seals", || {
+        drop(TcpStream::connect(("127.0.0.1", port)).expect("a connection"));
+        let status = daemon.get("/v1/status");
+        let figure = |name: &str| status[name].as_u64().expect("a number");
+        assert!(figure("sealed") <= figure("records"), "{status:#}");
+        seals.insert(figure("sealed"));
+        (seals.len() > 3).then_some(())
+    });
 }
 
 #[test]

@@ -45,6 +45,15 @@ pub fn leaf(content: &[u8]) -> Hash {
     lanes::hash(&[LEAF], content)
 }
 
+/// The hashes of many leaves, of four at a time.
+#[must_use]
+pub fn leaves<'a>(contents: impl Iterator<Item = &'a [u8]>) -> Vec<Hash> {
+    let contents: Vec<&[u8]> = contents.collect();
+    let mut hashes = vec![[0; 32]; contents.len()];
+    lanes::hash_each(contents.iter().map(|content| (&[LEAF][..], *content)), |place, hash| hashes[place] = hash);
+    hashes
+}
+
 /// A subtree of `256^level` leaves that has just become complete: one hash of a C2SP tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Complete {
@@ -369,6 +378,16 @@ mod tests {
         };
         proof.push(root_by_definition(sibling));
         proof
+    }
+
+    #[test]
+    fn leaves_that_are_hashed_together_have_the_hashes_that_each_has_alone() {
+        let contents: Vec<Vec<u8>> = (0..300).map(|len| vec![len as u8; len]).collect();
+        for count in [0, 1, 3, 4, 5, 300] {
+            let some = &contents[..count];
+            let alone: Vec<Hash> = some.iter().map(|content| leaf(content)).collect();
+            assert_eq!(super::leaves(some.iter().map(Vec::as_slice)), alone, "{count}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod open; // start-up rules
 mod read; // records for readers
 mod reserve; // room for the last seal
 mod retain; // what may be removed, and removing it
+mod rows; // rows, side by side
 pub mod schema; // tables and paths
 mod seal; // SEAL, checkpoint, head file
 mod segment; // one redb file
@@ -60,6 +61,7 @@ pub use export::Announced;
 pub use head::{HeadState, parse as parse_head, read as read_head};
 pub use read::{Reader, Record};
 pub use retain::{Removal, Removed, SegmentUse, Usage, default_policy};
+pub use rows::Rows;
 pub use segment::list as list_segments;
 pub use tree::StoreTree;
 

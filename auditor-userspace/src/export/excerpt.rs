@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use auditor_common::export::{TILE, tile_path};
-use auditor_common::merkle::leaf;
+use auditor_common::merkle::leaves;
 use auditor_common::record::{ENTRY_LEN, EntryType};
 use auditor_common::stream::{CONTROL, tag};
 use auditor_common::verify::{ProvenEnd, format_streams};
@@ -25,15 +25,15 @@ impl Making<'_> {
     pub(super) fn own(&mut self) -> Result<(), ExportError> {
         let (_, _, tag) = self.stream()?;
         let mut files = Vec::new();
-        self.each_tile(|this, n, width, links| {
+        self.each_tile(|this, n, width, rows| {
             let mut content = Vec::new();
-            for (at, link) in links.iter().enumerate() {
-                let row = parse(&link.row)?;
+            for (at, (_, bytes)) in rows.iter().enumerate() {
+                let row = parse(bytes)?;
                 if row.entry.stream_tag == tag || row.entry.stream_tag == CONTROL {
                     content.push(at as u8);
                     content.extend_from_slice(row.entry_bytes);
                     content.extend_from_slice(&row.entry.body_len.to_be_bytes());
-                    content.extend_from_slice(&link.row[ENTRY_LEN..]);
+                    content.extend_from_slice(&bytes[ENTRY_LEN..]);
                 }
             }
             let total = this.span.last + 1 - this.span.first;
@@ -52,12 +52,12 @@ impl Making<'_> {
         let mut table = self.start.streams.clone();
         let mut ends = BTreeMap::new();
         let last = self.span.last;
-        self.each_tile(|_, _, _, links| {
-            for link in links {
-                let row = parse(&link.row)?;
-                let wanted = row.entry.kind == EntryType::Seal && (ends.is_empty() || link.seq == last);
+        self.each_tile(|_, _, _, rows| {
+            for (seq, bytes) in rows.iter() {
+                let row = parse(bytes)?;
+                let wanted = row.entry.kind == EntryType::Seal && (ends.is_empty() || seq == last);
                 if wanted && let (Some(end), Some((position, streams, proof))) = (table.end(&tag), table.prove(&tag)) {
-                    ends.insert(link.seq, ProvenEnd { end, position, streams, proof });
+                    ends.insert(seq, ProvenEnd { end, position, streams, proof });
                 }
                 table.follow(&row.entry);
             }
@@ -75,8 +75,8 @@ impl Making<'_> {
     /// `tile/0/N`: the leaf hashes of all records.
     pub(super) fn leaves(&mut self) -> Result<(), ExportError> {
         let mut files = Vec::new();
-        self.each_tile(|this, n, width, links| {
-            let content: Vec<u8> = links.iter().flat_map(|link| leaf(&link.row[..ENTRY_LEN])).collect();
+        self.each_tile(|this, n, width, rows| {
+            let content = leaves(rows.iter().map(|(_, row)| &row[..ENTRY_LEN])).concat();
             let total = this.span.last + 1 - this.span.first;
             (this.progress)(total + n * TILE + width - this.span.first, 2 * total);
             this.in_order(&mut files, format!("tile/0/{}", tile_path(n, width)), content)

@@ -76,8 +76,22 @@ impl Pipeline {
         self.note_waiting();
         self.parts.store.commit()?;
         self.due.commit = None;
-        self.parts.committed.send_replace(self.parts.store.acknowledged());
+        self.tell_committed(None);
         Ok(())
+    }
+
+    /// Tells the window what is durable, as soon as it is, and when it was sealed, if that was now. Whoever waits for more
+    /// records is woken after that, so a record that was handed out is counted.
+    fn tell_committed(&self, sealed: Option<Now>) {
+        let records = self.parts.store.acknowledged();
+        if let Ok(mut status) = self.parts.status.write() {
+            status.records = records;
+            if let Some(now) = sealed {
+                status.sealed = self.parts.store.sealed();
+                status.sealed_at = wire::time(now.wall_ns);
+            }
+        }
+        self.parts.committed.send_replace(records);
     }
 
     /// What was read and waits for the other witness's word is lost if the daemon dies meanwhile: then the next one says
@@ -121,11 +135,7 @@ impl Pipeline {
         }
         self.due.seal = now.boot_ns;
         self.due.commit = None;
-        if let Ok(mut status) = self.parts.status.write() {
-            status.sealed = self.parts.store.sealed();
-            status.sealed_at = wire::time(now.wall_ns);
-        }
-        self.parts.committed.send_replace(self.parts.store.acknowledged());
+        self.tell_committed(Some(now));
         made.map_err(Sealing::Refused)
     }
 

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use auditor_common::body::{Body, BodyError};
 use auditor_common::checkpoint::SignedCheckpoint;
-use auditor_common::merkle::{Complete, Hash, leaf};
+use auditor_common::merkle::{Complete, Hash, leaves};
 use auditor_common::record::{ENTRY_LEN, Entry, Row};
 use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableTable as _, TableError};
 
 use super::schema::{CHECKPOINTS, ROWS, STREAMS, TILES, segment_path, tile_key};
 use super::snapshot::{Torn, begin, in_one_state};
-use super::{StoreError, segment};
+use super::{Rows, StoreError, segment};
 use crate::chain::{Edge, Link};
 
 /// Memory that a closed segment's page cache may take.
@@ -172,24 +172,29 @@ impl Reader {
 
     /// Rows as they are stored.
     pub fn links(&mut self, range: Range<u64>) -> Result<Vec<Link>, StoreError> {
-        let mut links = Vec::new();
+        Ok((&self.rows(range)?).into())
+    }
+
+    /// The same, in one piece of memory.
+    pub fn rows(&mut self, range: Range<u64>) -> Result<Rows, StoreError> {
+        let mut rows = Rows::default();
         for (first, end) in self.stretches()? {
             let part = range.start.max(first)..range.end.min(end);
             if part.is_empty() {
                 continue;
             }
-            links.extend(self.in_segment(first, |txn, path| {
+            rows.append(self.in_segment(first, |txn, path| {
                 let redb = |error: redb::Error| StoreError::of_redb(path, error);
                 let table = txn.open_table(ROWS).map_err(|error| redb(error.into()))?;
-                let mut found = Vec::new();
+                let mut found = Rows::default();
                 for row in table.range(part.clone()).map_err(|error| redb(error.into()))? {
                     let (seq, row) = row.map_err(|error| redb(error.into()))?;
-                    found.push(Link { seq: seq.value(), row: row.value().to_vec() });
+                    found.push(seq.value(), row.value());
                 }
                 Ok(found)
             })?);
         }
-        Ok(links)
+        Ok(rows)
     }
 
     /// Checkpoint notes of these sizes.
@@ -217,9 +222,9 @@ impl Reader {
 
     /// Leaf hashes of these records, as many as there are.
     pub fn leaves(&mut self, range: Range<u64>) -> Result<Vec<Hash>, StoreError> {
-        let links = self.links(range)?;
-        let entry = |link: &Link| link.row.first_chunk::<ENTRY_LEN>().map(|entry| leaf(entry));
-        Ok(links.iter().map_while(entry).collect())
+        let rows = self.rows(range)?;
+        let entries = rows.iter().map_while(|(_, row)| row.first_chunk::<ENTRY_LEN>());
+        Ok(leaves(entries.map(|entry| &entry[..])))
     }
 
     /// The roots of complete subtrees of `256^level` leaves; `None` for one that is not complete, or not kept.
