@@ -144,7 +144,7 @@ def entry(sequence, time, key, ids, detail, port, operation, channel):
     body = hints.ENTRY.pack(
         sequence, time, key, hints.IDS.pack(*ids), detail, port, operation, channel
     )
-    return body + hints.CHECKSUM.pack(zlib.crc32(body))
+    return hints.SEALED.pack(body, zlib.crc32(body))
 
 
 def entry_lines():
@@ -177,7 +177,7 @@ def ring_lines():
     memory = bytearray(hints.FILE_LEN)
     hints.HEAD.pack_into(memory, 0, hints.MAGIC, hints.VERSION, 4711, BOOT_ID)
     hints.STRINGS.pack_into(memory, hints.STRINGS_USED_AT, hints.STRINGS_BEGIN, 0)
-    write, _, _ = hints.writing(memory)
+    write, *_ = hints.writing(memory)
     intern = hints.interning(memory)
     for number, claim in enumerate(CLAIMS, 1):
         operation, about, *texts, detail, port, channel = claim
