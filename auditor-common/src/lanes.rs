@@ -31,6 +31,10 @@ enum End {
     Passed,
 }
 
+/// Where a block is put together. Room for two, so that nearly all that is copied there has a length that the compiler
+/// knows: a few moves, and no call.
+type Edge = [u8; 2 * BLOCK];
+
 /// A few bytes and what follows them, block by block. The content is hashed where it lies, without being copied, but
 /// for the blocks at its two ends.
 ///
@@ -39,52 +43,71 @@ enum End {
 struct Message<'a> {
     prefix: &'a [u8],
     rest: &'a [u8],
+    /// The end of the content, if that is not shorter than a block.
+    last: Option<&'a Block>,
     bits: u64,
     end: End,
-    edge: Block,
 }
 
 impl<'a> Message<'a> {
     fn new(prefix: &'a [u8], content: &'a [u8]) -> Self {
         let bits = (prefix.len() + content.len()) as u64 * 8;
-        Self { prefix, rest: content, bits, end: End::Ahead, edge: [0; BLOCK] }
+        Self { prefix, rest: content, last: content.last_chunk(), bits, end: End::Ahead }
     }
 
     /// The next block; of a message that has ended a block that means nothing.
     #[inline]
-    fn block(&mut self) -> &Block {
-        if self.prefix.is_empty()
-            && let Some((block, rest)) = self.rest.split_first_chunk()
-        {
-            self.rest = rest;
-            return block;
-        }
+    fn block<'b>(&mut self, edge: &'b mut Edge) -> &'b Block
+    where
+        'a: 'b,
+    {
         let begin = self.prefix.len();
-        self.edge[..begin].copy_from_slice(self.prefix);
-        self.prefix = &[];
-        let (part, rest) = self.rest.split_at(self.rest.len().min(BLOCK - begin));
-        let filled = begin + part.len();
-        self.edge[begin..filled].copy_from_slice(part);
-        self.rest = rest;
-        if filled == BLOCK {
-            return &self.edge;
+        if let Some(block) = self.rest.first_chunk::<BLOCK>() {
+            self.rest = &self.rest[BLOCK - begin..];
+            if begin == 0 {
+                return block;
+            }
+            edge[..begin].copy_from_slice(self.prefix);
+            edge[begin..begin + BLOCK].copy_from_slice(block);
+            self.prefix = &[];
+            return block_at(edge, 0);
         }
-        self.edge[filled..].fill(0);
+        // The block begins here in the edge, and what is left of the message ends there.
+        let (from, end) = match self.last {
+            Some(last) if begin == 0 => {
+                edge[..BLOCK].copy_from_slice(last);
+                (BLOCK - self.rest.len(), BLOCK)
+            }
+            _ => {
+                let end = begin + self.rest.len();
+                edge[..begin].copy_from_slice(self.prefix);
+                edge[begin..end].copy_from_slice(self.rest);
+                (0, end)
+            }
+        };
+        if end - from >= BLOCK {
+            self.rest = &self.rest[BLOCK - begin..];
+            self.prefix = &[];
+            return block_at(edge, from);
+        }
+        edge[end..end + BLOCK].fill(0);
         if self.end == End::Ahead {
-            self.edge[filled] = 0x80;
+            edge[end] = 0x80;
         }
-        if filled < BLOCK - 8 {
-            self.edge[BLOCK - 8..].copy_from_slice(&self.bits.to_be_bytes());
+        (self.prefix, self.rest, self.last) = (&[], &[], None);
+        if end - from < BLOCK - 8 {
+            edge[from + BLOCK - 8..from + BLOCK].copy_from_slice(&self.bits.to_be_bytes());
             self.end = End::Passed;
         } else {
             self.end = End::Length;
         }
-        &self.edge
+        block_at(edge, from)
     }
 
     fn finish(mut self, mut state: State) -> Hash {
+        let edge = &mut [0; 2 * BLOCK];
         while self.end != End::Passed {
-            compress256(&mut state, &[*self.block()]);
+            compress256(&mut state, &[*self.block(edge)]);
             // One call for all that lie side by side.
             let (whole, rest) = self.rest.as_chunks();
             compress256(&mut state, whole);
@@ -92,6 +115,11 @@ impl<'a> Message<'a> {
         }
         digest(&state)
     }
+}
+
+/// Invariant: it begins in the first half of the edge.
+fn block_at(edge: &Edge, from: usize) -> &Block {
+    edge[from..].first_chunk().expect("room for two blocks")
 }
 
 fn digest(state: &State) -> Hash {
@@ -121,9 +149,10 @@ pub(crate) fn hash_each<'a>(
     let mut next = || messages.next().map_or((None, Message::new(&[], &[])), |(place, message)| (Some(place), message));
     let mut lanes: [_; LANES] = std::array::from_fn(|_| next());
     let mut states = [INITIAL; LANES];
+    let mut edges = [[0; 2 * BLOCK]; LANES];
     while lanes.iter().any(|(place, _)| place.is_some()) {
-        let [a, b, c, d] = &mut lanes;
-        four(&mut states, [a.1.block(), b.1.block(), c.1.block(), d.1.block()]);
+        let ([a, b, c, d], [edge_a, edge_b, edge_c, edge_d]) = (&mut lanes, &mut edges);
+        four(&mut states, [a.1.block(edge_a), b.1.block(edge_b), c.1.block(edge_c), d.1.block(edge_d)]);
         for (lane, state) in lanes.iter_mut().zip(&mut states) {
             if lane.1.end == End::Passed {
                 if let Some(place) = lane.0 {

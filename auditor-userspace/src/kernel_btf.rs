@@ -6,7 +6,8 @@
 //! [1]: https://github.com/torvalds/linux/blob/v6.12/Documentation/bpf/btf.rst
 
 use auditor_common::maps::Offsets;
-use std::{collections::HashMap, io, path::Path};
+use std::collections::{HashMap, HashSet};
+use std::{io, path::Path};
 
 /// Where the running kernel describes itself (CONFIG_DEBUG_INFO_BTF).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -141,11 +142,17 @@ impl KernelBtf {
         None
     }
 
-    /// Bits from the beginning of type `id` to `member`, and the member's type; looks into anonymous members.
-    fn member(&self, id: u32, member: &str, depth: usize) -> Option<(u32, u32)> {
+    /// Bits from the beginning of type `id` to `member`, and the member's type.
+    fn member(&self, id: u32, member: &str) -> Option<(u32, u32)> {
+        self.member_beyond(id, member, DEPTH, &mut HashSet::new())
+    }
+
+    /// The same, into so many anonymous members of anonymous members; `seen` are those that do not have it. Each is looked
+    /// into once: in damaged BTF one may hold itself, and many times over.
+    fn member_beyond(&self, id: u32, member: &str, depth: usize, seen: &mut HashSet<usize>) -> Option<(u32, u32)> {
         let at = self.resolve(id)?;
         let (kind, members) = self.shape(at)?;
-        if depth == 0 || (kind != kind::STRUCT && kind != kind::UNION) {
+        if depth == 0 || (kind != kind::STRUCT && kind != kind::UNION) || !seen.insert(at) {
             return None;
         }
         let bitfields = self.word(at + 4)? >> 31 == 1;
@@ -155,7 +162,7 @@ impl KernelBtf {
             let offset = if bitfields { offset & 0x00ff_ffff } else { offset };
             match self.name(place)? {
                 "" => {
-                    let (inner, type_id) = self.member(type_id, member, depth - 1)?;
+                    let (inner, type_id) = self.member_beyond(type_id, member, depth - 1, seen)?;
                     Some((offset.checked_add(inner)?, type_id))
                 }
                 name => (name == member).then_some((offset, type_id)),
@@ -169,7 +176,7 @@ impl KernelBtf {
             let mut bits = 0_u32;
             let mut id = id;
             for part in path.split('.') {
-                let (offset, type_id) = self.member(id, part, DEPTH)?;
+                let (offset, type_id) = self.member(id, part)?;
                 bits = bits.checked_add(offset)?;
                 id = type_id;
             }
@@ -259,30 +266,38 @@ fn trailer(kind: u32, members: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
+    const STRINGS: &[u8] = b"\0outer\0a\0b\0d\0int\0upid\0btf_trace_x\0";
+
+    fn string(name: &str) -> u32 {
+        let needle = [name.as_bytes(), &[0]].concat();
+        STRINGS.windows(needle.len()).position(|window| window == needle).unwrap() as u32
+    }
+
+    fn info(kind: u32, members: u32) -> u32 {
+        kind << 24 | members
+    }
+
+    fn description(types: &[Vec<u32>]) -> Vec<u8> {
+        let types: Vec<u8> = types.concat().iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let header = [24, 0, types.len() as u32, types.len() as u32, STRINGS.len() as u32];
+        let mut bytes = 0xeb9f_u16.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        bytes.extend(header.iter().flat_map(|word| word.to_ne_bytes()));
+        bytes.extend(types);
+        bytes.extend(STRINGS);
+        bytes
+    }
+
     /// `struct outer { int a; union { char b; struct { int c; int d; }; }; }`, by hand.
     fn small() -> Vec<u8> {
-        let strings = b"\0outer\0a\0b\0d\0int\0upid\0btf_trace_x\0";
-        let at = |name: &str| {
-            let needle = [name.as_bytes(), &[0]].concat();
-            strings.windows(needle.len()).position(|window| window == needle).unwrap() as u32
-        };
-        let info = |kind: u32, members: u32| kind << 24 | members;
-        let types: Vec<u32> = [
+        let at = string;
+        description(&[
             vec![at("int"), info(kind::INT, 0), 4, 32],                            // 1
             vec![0, info(kind::STRUCT, 2), 8, at("a"), 1, 0, at("d"), 1, 32],      // 2
             vec![0, info(kind::UNION, 2), 8, at("b"), 1, 0, 0, 2, 0],              // 3
             vec![at("outer"), info(kind::STRUCT, 2), 12, at("a"), 1, 0, 0, 3, 32], // 4
             vec![at("btf_trace_x"), info(kind::TYPEDEF, 0), 1],                    // 5
-        ]
-        .concat();
-        let types: Vec<u8> = types.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let header = [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32];
-        let mut bytes = 0xeb9f_u16.to_ne_bytes().to_vec();
-        bytes.extend([1, 0]);
-        bytes.extend(header.iter().flat_map(|word| word.to_ne_bytes()));
-        bytes.extend(types);
-        bytes.extend(strings);
-        bytes
+        ])
     }
 
     #[test]
@@ -295,6 +310,13 @@ mod tests {
         assert_eq!(btf.offset("inner", "a"), None);
         assert_eq!(btf.size("outer"), Some(12));
         assert!(btf.has_tracepoint("x") && !btf.has_tracepoint("y"));
+    }
+
+    #[test]
+    fn a_structure_that_holds_itself_twice_comes_to_an_end() {
+        let outer = vec![string("outer"), info(kind::STRUCT, 3), 8, 0, 1, 0, 0, 1, 0, string("b"), 2, 32];
+        let btf = KernelBtf::parse(description(&[outer, vec![string("int"), info(kind::INT, 0), 4, 32]])).unwrap();
+        assert_eq!((btf.offset("outer", "a"), btf.offset("outer", "b")), (None, Some(4)));
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Pipeline {
         self.read_claims(now)?;
         self.observe_batch(now)?;
         self.record_calls(!more, now)?;
-        self.record_guards(false, now)?;
+        self.record_guards(|_| false, now)?;
         self.look(now)?;
         self.take_orders(now)?;
         self.retain_if_due(now)?;
@@ -303,7 +303,7 @@ impl Pipeline {
         while self.turn(clock::now())? {}
         let now = clock::now();
         self.record_waiting(now)?;
-        self.record_guards(true, now)?;
+        self.record_guards(|_| true, now)?;
         self.flows.stop(now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
         self.declare_withheld(None, 0, now)?;

@@ -54,13 +54,13 @@ impl Pipeline {
         self.unclaimed.push(Unclaimed { record, heard_ns: now.boot_ns });
     }
 
-    /// Records those that were claimed, or have waited for long enough; `all` if nothing is waited for any more.
-    pub(super) fn record_guards(&mut self, all: bool, now: Now) -> anyhow::Result<()> {
+    /// Records those that were claimed, or have waited for long enough, or are these, of which nothing is waited for any more.
+    pub(super) fn record_guards(&mut self, these: impl Fn(&Guard) -> bool, now: Now) -> anyhow::Result<()> {
         for mut it in std::mem::take(&mut self.unclaimed) {
             let record = &mut it.record;
             record.attribution = self.whose(record);
             let may_be_claimed = record.cookie.is_some() && record.attribution.label == Label::Absent;
-            if may_be_claimed && !all && now.boot_ns.saturating_sub(it.heard_ns) < CLAIM_WAIT_NS {
+            if may_be_claimed && !these(record) && now.boot_ns.saturating_sub(it.heard_ns) < CLAIM_WAIT_NS {
                 self.unclaimed.push(it);
             } else if self.records(&it.record.instance) {
                 let discretion = self.discretion(&it.record.instance);

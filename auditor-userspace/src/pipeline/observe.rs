@@ -177,7 +177,7 @@ impl Pipeline {
     fn record_what_waits(&mut self, header: &Header, now: Now) -> anyhow::Result<()> {
         self.flows.announce_all_of(header, &mut self.changes);
         self.record_changes(now)?;
-        self.record_guards(true, now)
+        self.record_guards(|guard| guard.process.tgid == header.tgid, now)
     }
 
     /// The instance that a process begins which is in scope by itself and became another program: a start script is not

@@ -135,7 +135,7 @@ impl Pipeline {
         self.drain_up_to(&marks, now)?;
         self.flows.flush(Flush::Seal, now.boot_ns, &mut self.changes);
         self.record_changes(now)?;
-        self.record_guards(true, now)?;
+        self.record_guards(|_| true, now)?;
         self.record_overflows(now)?;
         self.declare_withheld(None, DECLARE_NS, now)?;
         self.record_egress(now)?;

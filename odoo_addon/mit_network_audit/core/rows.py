@@ -24,6 +24,9 @@ KEY = ('origin', 'seq')
 # may become known later than the row was taken over.
 JUDGED = ('destination', 'named_by', 'category', 'vendor', 'because')
 
+# The daemon's bound (PROBE_NS), in seconds.
+PROBE = 0.05
+
 # A record that says nothing.
 EMPTY = {'seq': 0, 'class': 'call', 'time': ''}
 
@@ -92,6 +95,17 @@ def row(origin, record):
         'run': record.get('run'),
         'epoch': record.get('epoch'),
     }
+
+
+def is_probe(columns):
+    """Whether a flow is one of those that the C library opens to look which address it would reach
+    from where: a datagram socket that was connected, never used, and closed at once."""
+    unused = columns['sent'] == columns['received'] == 0
+    return (
+        (columns['kind'], columns['protocol'], columns['direction']) == ('flow_ended', 'udp', 'out')
+        and unused
+        and (columns['duration'] or 0) <= PROBE
+    )
 
 
 def differences(stored, record):

@@ -231,7 +231,7 @@ class NetworkAuditRecord(models.Model):
     @staticmethod
     def _is_operation(row, behind_calls):
         if row['kind'] == 'flow_ended':
-            return row['flow'] not in behind_calls
+            return row['flow'] not in behind_calls and not rows.is_probe(row)
         return row['kind'] == 'call'
 
     @api.model

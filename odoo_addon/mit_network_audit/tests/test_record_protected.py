@@ -86,6 +86,18 @@ class TestRecordProtected(TransactionCase):
         operations = self.records.search([('operation', '=', True)])
         self.assertEqual(sorted(operations.mapped('seq')), [2, 5, 8, 10])
 
+    def test_a_probe_of_a_look_up_is_no_operation(self):
+        tried = {**scene.OPENED, 'protocol': 'udp', 'direction': 'out'}
+        unused = {'sent': 0, 'received': 0, 'duration_ns': 12_000}
+        self.append(
+            scene.ended(20, 19, **unused, opened=tried),
+            scene.ended(22, 21, **{**unused, 'duration_ns': 60_000_000}, opened=tried),
+            scene.ended(24, 23, **{**unused, 'sent': 1}, opened=tried),
+            scene.ended(26, 25, **unused, opened={**tried, 'protocol': 'tcp'}),
+        )
+        operations = self.records.search([('operation', '=', True), ('seq', '>=', 20)])
+        self.assertEqual(sorted(operations.mapped('seq')), [22, 24, 26])
+
     def test_that_the_trigger_is_there_is_looked_up(self):
         self.assertTrue(self.records._measured()['protected'])
         self.env.cr.execute(
