@@ -137,7 +137,7 @@ class Claims(unittest.TestCase):
             sock.sendmsg([b'x'])
             self.assertEqual(self.new(), [])
 
-    def test_children_and_look_ups_are_claimed_for_their_thread(self):
+    def test_children_are_claimed_for_their_thread(self):
         me = threading.get_native_id()
         self.vendor(subprocess.run, ['true', 'a', 'b'])
         claim = self.one(operation='spawn', key=me, chain='vendor')
@@ -147,18 +147,18 @@ class Claims(unittest.TestCase):
         self.vendor(os.posix_spawn, '/bin/true', ['true'], {})
         self.one(operation='spawn', key=me)
         os.wait()
-        self.vendor(socket.getaddrinfo, 'localhost', 80)
-        self.one(operation='resolve', key=me, detail=bytes(16))
         thread_id = []
         thread = threading.Thread(
-            target=lambda: (
-                thread_id.append(_thread.get_native_id()),
-                socket.gethostbyname('localhost'),
-            )
+            target=lambda: (thread_id.append(_thread.get_native_id()), os.system('true'))
         )
         thread.start()
         thread.join()
-        self.one(operation='resolve', key=thread_id[0])
+        self.one(operation='spawn', key=thread_id[0])
+
+    def test_a_look_up_is_not_claimed(self):
+        self.vendor(socket.getaddrinfo, 'localhost', 80)
+        self.vendor(socket.gethostbyname, 'localhost')
+        self.assertEqual(self.new(), [])
 
     def test_a_call_is_claimed_with_its_method_and_nothing_else(self):
         with socket.create_server(('127.0.0.1', 0)) as server:

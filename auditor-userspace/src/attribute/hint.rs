@@ -36,8 +36,6 @@ pub enum Operation {
     Send,
     /// A child is about to be started; the key is the thread, as the process numbers it.
     Spawn,
-    /// A name is about to be looked up; the key is the thread.
-    Resolve,
     /// A request head is about to be sent; the key is the cookie.
     Call,
     /// A request was accepted; the key is the cookie of the accepted socket.
@@ -50,7 +48,6 @@ impl Operation {
             operation::CONNECT => Self::Connect,
             operation::SEND => Self::Send,
             operation::SPAWN => Self::Spawn,
-            operation::RESOLVE => Self::Resolve,
             operation::CALL => Self::Call,
             operation::SERVE => Self::Serve,
             _ => return None,

@@ -34,7 +34,6 @@ STRINGS_USED_AT = 64  # strings used, strings dropped
 CONNECT = 1
 SEND = 2
 SPAWN = 3
-RESOLVE = 4
 CALL = 5
 SERVE = 6
 

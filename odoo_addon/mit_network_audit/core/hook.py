@@ -64,7 +64,7 @@ def _events(recorder, getframe=sys._getframe):
 
         return event
 
-    send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
+    send = to_address(hints.SEND)
     return {
         ALIVE: recorder.beat,
         # Python accepts a connection by making a socket of it. Whoever silences the hook, and takes
@@ -75,10 +75,6 @@ def _events(recorder, getframe=sys._getframe):
         'socket.sendmsg': send,
         # Whoever only listens to an interface is bound to it, and sends nothing.
         'socket.bind': to_interface,
-        'socket.getaddrinfo': resolve,
-        'socket.gethostbyname': resolve,
-        'socket.gethostbyaddr': resolve,
-        'socket.getnameinfo': resolve,
         'subprocess.Popen': of_thread(hints.SPAWN, _argument_count),
         'os.posix_spawn': of_thread(hints.SPAWN, _argument_count),
         # The shell is started as `sh -c COMMAND`.
