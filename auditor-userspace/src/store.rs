@@ -20,6 +20,7 @@
 //! | `keys/` | private keys |
 //! | `NNNN/` | one ledger (incarnation): `seg-<first record>.redb`, `epochs` |
 
+mod ahead; // a file, a stretch at a time
 mod append; // the transaction
 mod check; // the store held against itself
 pub mod disk; // where the bytes go

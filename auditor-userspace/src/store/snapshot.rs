@@ -25,6 +25,7 @@ use redb::{
 };
 
 use super::StoreError;
+use super::ahead::Ahead;
 use super::disk::whole_pages;
 
 const HEADER_LEN: usize = 4096;
@@ -75,7 +76,7 @@ impl Snapshot {
         let mut header = self.header;
         // To redb the flag means "repair me first"; what we serve is one committed state, which needs none.
         header[GOD_BYTE] &= !RECOVERY_REQUIRED;
-        let backend = Frozen { header, len: self.len, file: self.file.try_clone().map_err(io)? };
+        let backend = Frozen { header, len: self.len, file: Ahead::new(self.file.try_clone().map_err(io)?) };
         Builder::new()
             .set_cache_size(cache)
             // The mode in which a reader trusts the header and nothing else: no allocator state, no file length.
@@ -90,7 +91,7 @@ impl Snapshot {
     /// tore the newest. What it writes stays in memory.
     pub fn repaired(&self, cache: usize) -> Result<Database, StoreError> {
         let io = |source| StoreError::Io { doing: "read", path: self.path.clone(), source };
-        let file = self.file.try_clone().map_err(io)?;
+        let file = Ahead::new(self.file.try_clone().map_err(io)?);
         let frozen = Frozen { header: self.header, len: self.len, file };
         let backend = Overlay {
             below: frozen,
@@ -180,7 +181,7 @@ pub fn unharmed<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) ->
 struct Frozen {
     header: [u8; HEADER_LEN],
     len: u64,
-    file: File,
+    file: Ahead,
 }
 
 impl StorageBackend for Frozen {
@@ -194,7 +195,7 @@ impl StorageBackend for Frozen {
         if !head.is_empty() {
             head.copy_from_slice(&self.header[offset as usize..offset as usize + head.len()]);
         }
-        if rest.is_empty() { Ok(()) } else { self.file.read_exact_at(rest, offset + from_header as u64) }
+        if rest.is_empty() { Ok(()) } else { self.file.read(rest, offset + from_header as u64) }
     }
 
     fn set_len(&self, _: u64) -> io::Result<()> {
