@@ -63,8 +63,6 @@ pub mod operation {
     pub const SEND: u8 = 2;
     /// A child process is about to be started; the key is the thread's number as the process itself knows it.
     pub const SPAWN: u8 = 3;
-    /// A name is about to be looked up; the key is the thread.
-    pub const RESOLVE: u8 = 4;
     /// A request head or command is about to be sent (`http.client.send`, `smtplib.send`, …); the key is the cookie,
     /// the detail the method.
     pub const CALL: u8 = 5;

@@ -6,6 +6,7 @@ running code serves, and who serves what comes in.
 """
 
 import contextlib
+import functools
 import importlib.util
 import inspect
 import logging
@@ -25,6 +26,8 @@ from .core.wrapper import Wrapper
 _logger = logging.getLogger(__name__)
 
 ROUTE_ATTRIBUTE = 'network_audit_route'
+# On a rule of a routing map: who serves there does not change as long as the map is in use.
+SERVED_ATTRIBUTE = 'network_audit_served'
 
 # What became of it: nothing yet, or one of the words below.
 _state = None
@@ -107,14 +110,13 @@ def _noting_route(recorder):
     def wrapping(original):
         def set_request_dispatcher(self, rule):
             try:
-                # The template, never the path: a path can hold a token.
-                route = f'route {rule.rule}'
-                setattr(self, ROUTE_ATTRIBUTE, route)
-                chain, module, code = _who_serves(rule.endpoint)
-                site = code.co_filename, code.co_firstlineno, code.co_name
-                _claim_served(
-                    recorder, self, Origin(chain, module, *site, name=route, database=self.db)
-                )
+                # The rules of a database are its own, those without one are of no database.
+                origin = getattr(rule, SERVED_ATTRIBUTE, None)
+                if origin is None or origin.database != self.db:
+                    origin = _served_by(rule, self)
+                    setattr(rule, SERVED_ATTRIBUTE, origin)
+                setattr(self, ROUTE_ATTRIBUTE, origin.name)
+                _claim_served(recorder, self, origin)
             except Exception:
                 recorder.failed()
             return original(self, rule)
@@ -122,6 +124,16 @@ def _noting_route(recorder):
         return set_request_dispatcher
 
     return wrapping
+
+
+def _served_by(rule, request):
+    """Who serves at a route; the request is noted as that route's whatever comes of it."""
+    # The template, never the path: a path can hold a token.
+    route = f'route {rule.rule}'
+    setattr(request, ROUTE_ATTRIBUTE, route)
+    chain, module, code = _who_serves(rule.endpoint)
+    site = code.co_filename, code.co_firstlineno, code.co_name
+    return Origin(chain, module, *site, name=route, database=request.db)
 
 
 def _who_serves(endpoint):
@@ -178,7 +190,7 @@ def _keeping_route(original):
 
     @contextlib.contextmanager
     def borrow_request():
-        token = CURRENT.set(Origin(name=OdooHost.origin()))
+        token = CURRENT.set(_part_of(OdooHost.origin()))
         try:
             with original() as request:
                 yield request
@@ -186,6 +198,11 @@ def _keeping_route(original):
             CURRENT.reset(token)
 
     return borrow_request
+
+
+@functools.lru_cache(maxsize=1024)
+def _part_of(name):
+    return Origin(name=name)
 
 
 def _noting_cron(original):

@@ -10,8 +10,9 @@ use auditor_tests::{Daemon, Door, Group, Odoo, Rpc, Scope, Servers, Start, an_od
 use serde_json::{Value, json};
 use xtask::odoo::Installation;
 
-/// Two processes of one program differ by where their memory happens to lie: so each pair is started more than once.
-const STARTS: usize = 3;
+/// Two processes of one program differ by some per cent, by where their memory happens to lie: so each pair is started
+/// several times.
+const STARTS: usize = 7;
 /// Requests before anything is measured: caches are filled, a worker has its registry, the ring is handed over.
 const WARM_UP: usize = 60;
 

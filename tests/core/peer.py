@@ -19,7 +19,7 @@ CHANNELS = (
     *('socket', 'requests', 'httpx', 'urllib', 'urllib3', 'http', 'smtp', 'imap', 'pop3', 'ftp'),
     *('tls', 'websocket', 'xmlrpc', 'aiohttp', 'ldap'),
 )
-OPERATIONS = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
+OPERATIONS = {1: 'connect', 2: 'send', 3: 'spawn', 5: 'call', 6: 'serve'}
 
 
 class Ring:

@@ -62,7 +62,6 @@ class Golden(unittest.TestCase):
             ('CONNECT', hints.CONNECT),
             ('SEND', hints.SEND),
             ('SPAWN', hints.SPAWN),
-            ('RESOLVE', hints.RESOLVE),
             ('CALL', hints.CALL),
             ('SERVE', hints.SERVE),
         ):

@@ -12,6 +12,7 @@ import threading
 import time
 import types
 import unittest
+from unittest.mock import patch
 
 import peer
 from support import addon, calls, core
@@ -136,7 +137,7 @@ class Claims(unittest.TestCase):
             sock.sendmsg([b'x'])
             self.assertEqual(self.new(), [])
 
-    def test_children_and_look_ups_are_claimed_for_their_thread(self):
+    def test_children_are_claimed_for_their_thread(self):
         me = threading.get_native_id()
         self.vendor(subprocess.run, ['true', 'a', 'b'])
         claim = self.one(operation='spawn', key=me, chain='vendor')
@@ -146,18 +147,18 @@ class Claims(unittest.TestCase):
         self.vendor(os.posix_spawn, '/bin/true', ['true'], {})
         self.one(operation='spawn', key=me)
         os.wait()
-        self.vendor(socket.getaddrinfo, 'localhost', 80)
-        self.one(operation='resolve', key=me, detail=bytes(16))
         thread_id = []
         thread = threading.Thread(
-            target=lambda: (
-                thread_id.append(_thread.get_native_id()),
-                socket.gethostbyname('localhost'),
-            )
+            target=lambda: (thread_id.append(_thread.get_native_id()), os.system('true'))
         )
         thread.start()
         thread.join()
-        self.one(operation='resolve', key=thread_id[0])
+        self.one(operation='spawn', key=thread_id[0])
+
+    def test_a_look_up_is_not_claimed(self):
+        self.vendor(socket.getaddrinfo, 'localhost', 80)
+        self.vendor(socket.gethostbyname, 'localhost')
+        self.assertEqual(self.new(), [])
 
     def test_a_call_is_claimed_with_its_method_and_nothing_else(self):
         with socket.create_server(('127.0.0.1', 0)) as server:
@@ -311,6 +312,26 @@ class Claims(unittest.TestCase):
         self.assertGreater(self.heartbeat(), before)
         self.assertEqual(self.new(), [], 'and claims nothing')
 
+    def check_beats(self, beats, act):
+        before = self.heartbeat()
+        act()
+        self.assertEqual(self.heartbeat() > before, beats)
+
+    def test_a_new_socket_is_a_sign_of_life_unless_there_was_one_just_now(self):
+        recorder.ring.beat_at = 0
+        self.check_beats(True, lambda: socket.socket().close())
+        self.check_beats(False, lambda: socket.socket().close())
+
+    def test_who_serves_has_the_hook_say_that_it_lives_when_the_daemon_is_looked_for(self):
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+                served = core('origin').Origin(('vendor',), 'vendor')
+                recorder.ring.look_at = time.monotonic_ns() + client.BACK_OFF
+                self.check_beats(False, lambda: recorder.served(accepted, served))
+                recorder.ring.look_at = 0
+                self.check_beats(True, lambda: recorder.served(accepted, served))
+        self.assertEqual([it['operation'] for it in self.new()[-2:]], ['serve', 'serve'])
+
     def test_a_hook_that_was_silenced_does_not_answer(self):
         """In a child, because a hook cannot be given its voice back."""
         pid = os.fork()
@@ -390,6 +411,9 @@ class Daemons(unittest.TestCase):
         self.connect()
         self.assertLessEqual(recorder.ring.look_at, time.monotonic_ns() + client.NOBODY_BACK_OFF)
         self.assertFalse(recorder.link.is_up)
+        recorder.ring.look_at = 0
+        with patch.object(client._socket, 'socket', side_effect=AssertionError):
+            recorder.append(hints.SERVE, bytes(8), core('origin').Origin(('vendor',), 'vendor'))
 
     def test_a_daemon_that_hangs_up_at_once_is_left_alone(self):
         daemon = peer.Daemon(RUN_DIR)

@@ -64,7 +64,7 @@ ENTRIES = [
     ),
     ('send', 4, 4_000, 80, (8, 30, 60, 80), V4, 53, hints.SEND, 0),
     ('spawn', 5, 5_000, 4242, (8, 30, 60, 80), count(9), 0, hints.SPAWN, 0),
-    ('resolve', 6, 6_000, 4242, (8, 30, 60, 80), bytes(16), 0, hints.RESOLVE, 0),
+    ('of a reserved operation', 6, 6_000, 4242, (8, 30, 60, 80), bytes(16), 0, 4, 0),
     ('call', 7, 7_000, 77, (8, 30, 60, 80), call(b'POST', 1234), 0, hints.CALL, REQUESTS),
     ('serve', 8, 8_000, 99, (8, 30, 60, 80), bytes(16), 0, hints.SERVE, 0),
     (
@@ -110,13 +110,13 @@ CLAIMS = [
         0,
     ),
     (
-        hints.RESOLVE,
-        4242,
+        hints.SPAWN,
+        4243,
         'library:requests,native:vendor',
         None,
         'shell',
         None,
-        bytes(16),
+        count(1),
         0,
         hints.AMBIGUOUS,
     ),
@@ -133,7 +133,7 @@ CLAIMS = [
     ),
     (hints.SERVE, 99, 'vendor_demo', SITE, 'route /x/<int:id>', 'd1', bytes(16), 0, 31),
 ]
-NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 4: 'resolve', 5: 'call', 6: 'serve'}
+NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 5: 'call', 6: 'serve'}
 
 
 def key(number):
@@ -144,7 +144,7 @@ def entry(sequence, time, key, ids, detail, port, operation, channel):
     body = hints.ENTRY.pack(
         sequence, time, key, hints.IDS.pack(*ids), detail, port, operation, channel
     )
-    return body + hints.CHECKSUM.pack(zlib.crc32(body))
+    return hints.SEALED.pack(body, zlib.crc32(body))
 
 
 def entry_lines():
@@ -177,7 +177,7 @@ def ring_lines():
     memory = bytearray(hints.FILE_LEN)
     hints.HEAD.pack_into(memory, 0, hints.MAGIC, hints.VERSION, 4711, BOOT_ID)
     hints.STRINGS.pack_into(memory, hints.STRINGS_USED_AT, hints.STRINGS_BEGIN, 0)
-    write, _, _ = hints.writing(memory)
+    write, *_ = hints.writing(memory)
     intern = hints.interning(memory)
     for number, claim in enumerate(CLAIMS, 1):
         operation, about, *texts, detail, port, channel = claim

@@ -139,8 +139,8 @@ impl ClaimStore {
             Operation::Connect | Operation::Send => process.sockets.put(claim_of(claim)),
             Operation::Serve => process.served.put(claim_of(claim)),
             Operation::Spawn => process.spawns.put(claim_of(claim)),
-            // Calls were taken above; nothing asks for look-ups.
-            Operation::Call | Operation::Resolve => {}
+            // It was taken above.
+            Operation::Call => {}
         }
     }
 

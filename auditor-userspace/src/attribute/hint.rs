@@ -36,8 +36,6 @@ pub enum Operation {
     Send,
     /// A child is about to be started; the key is the thread, as the process numbers it.
     Spawn,
-    /// A name is about to be looked up; the key is the thread.
-    Resolve,
     /// A request head is about to be sent; the key is the cookie.
     Call,
     /// A request was accepted; the key is the cookie of the accepted socket.
@@ -50,7 +48,6 @@ impl Operation {
             operation::CONNECT => Self::Connect,
             operation::SEND => Self::Send,
             operation::SPAWN => Self::Spawn,
-            operation::RESOLVE => Self::Resolve,
             operation::CALL => Self::Call,
             operation::SERVE => Self::Serve,
             _ => return None,
@@ -303,8 +300,9 @@ impl RingReader {
     }
 
     /// For how long the hook has been silent while requests were served, or connections accepted: `accepted_ns` is when
-    /// the newest of them came, by the kernel's word (CLOCK_MONOTONIC). The hook says that it is alive whenever Python
-    /// makes a socket, which is how it accepts, and before each request; so this is nothing, unless it was silenced.
+    /// the newest of them came, by the kernel's word (CLOCK_MONOTONIC). The hook says that it is alive when Python makes a
+    /// socket, which is how it accepts, and when a request is served, to within half a second; so this is next to
+    /// nothing, unless it was silenced.
     #[must_use]
     pub fn silence_ns(&self, accepted_ns: u64) -> u64 {
         self.served_ns.max(accepted_ns).saturating_sub(self.seen.heartbeat_ns)

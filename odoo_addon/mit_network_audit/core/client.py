@@ -86,6 +86,8 @@ class Link:
 
     def _connect(self, now):
         """Hands the ring over; returns how much later to look again."""
+        if not os.access(self._path, os.F_OK):
+            return NOBODY_BACK_OFF  # said without making a socket and catching an exception
         connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         try:
             connection.settimeout(CONNECT_SECONDS)

@@ -34,7 +34,6 @@ STRINGS_USED_AT = 64  # strings used, strings dropped
 CONNECT = 1
 SEND = 2
 SPAWN = 3
-RESOLVE = 4
 CALL = 5
 SERVE = 6
 
@@ -53,8 +52,8 @@ HEAD = struct.Struct('<8sII16s')
 COUNTERS = struct.Struct('<4Q')
 STRINGS = struct.Struct('<2Q')
 IDS = struct.Struct('<4I')  # chain, site, origin, database
-ENTRY = struct.Struct('<QQ8s16s16sHBB')  # and the checksum of these 60 bytes
-CHECKSUM = struct.Struct('<I')
+ENTRY = struct.Struct('<QQ8s16s16sHBB')
+SEALED = struct.Struct('<60sI')  # an entry and its checksum
 HELLO = struct.Struct('<8sIQ').pack(MAGIC, VERSION, FILE_LEN)
 NO_DETAIL = bytes(16)
 
@@ -90,6 +89,7 @@ class Ring:
         'mine',
         'known',
         'look_at',
+        'beat_at',
         'write',
         'intern',
         'count_failure',
@@ -121,6 +121,8 @@ class Ring:
         self.known = {}
         # When the daemon is to be looked after again (CLOCK_MONOTONIC nanoseconds).
         self.look_at = 0
+        # When a new socket is to be taken as a sign of life again, on the same clock.
+        self.beat_at = 0
 
     def close(self):
         # The mark stays: another thread may be asking it just now.
@@ -138,7 +140,7 @@ class Ring:
 
 def writing(memory):
     """The functions that append a claim, count a failure, and say that the hook is alive."""
-    pack, pack_counters, checksum, crc32 = ENTRY.pack, COUNTERS.pack_into, CHECKSUM.pack, zlib.crc32
+    pack, seal, pack_counters, crc32 = ENTRY.pack, SEALED.pack_into, COUNTERS.pack_into, zlib.crc32
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
     # Whoever makes a ring is alive.
@@ -151,7 +153,7 @@ def writing(memory):
         ids, channel = known
         body = pack(sequence, now, key, ids, detail, port, operation, channel)
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
-        memory[at : at + ENTRY_LEN] = body + checksum(crc32(body))
+        seal(memory, at, body, crc32(body))
         # Who serves a request is claimed by a wrapper: it says nothing about the hook.
         if operation != SERVE:
             heartbeat = now

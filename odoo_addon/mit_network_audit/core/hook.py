@@ -15,13 +15,17 @@ from .origin import Host
 from .recorder import ALIVE, Recorder
 
 
-def _events(recorder):
-    """From the name of an audit event to a function of its arguments and the calling frame."""
+def _events(recorder, getframe=sys._getframe):
+    """From the name of an audit event to a function of its arguments.
+
+    Each is called by the hook, so that who raised the event is two frames away. They ask for that
+    frame themselves: asking is an event of its own, and what goes unclaimed need not.
+    """
     claim, cookie, family, internet = recorder.claim, calls.cookie, calls.family, calls.INTERNET
     packet, numeric, native_id = calls.PACKET, redaction.numeric, _thread.get_native_id
 
     def to_address(operation):
-        def event(args, frame):
+        def event(args):
             sock, address = args
             # Without an address it goes to where the socket was connected, under the claim of that
             # connect.
@@ -29,52 +33,48 @@ def _events(recorder):
                 return
             kind = family(sock)
             if kind in internet:
-                claim(operation, cookie(sock), frame, numeric(address[0]), address[1])
+                claim(operation, cookie(sock), getframe(2), numeric(address[0]), address[1])
             elif kind == packet:
                 # To an interface. No ordinary Odoo does, so whose it is will be asked.
-                claim(operation, cookie(sock), frame)
+                claim(operation, cookie(sock), getframe(2))
 
         return event
 
-    def to_interface(args, frame):
+    def to_interface(args):
         sock, address = args
         if type(address) is tuple and family(sock) == packet:
-            claim(hints.SEND, cookie(sock), frame)
+            claim(hints.SEND, cookie(sock), getframe(2))
 
     def of_thread(operation, count=None):
-        def event(args, frame):
+        def event(args):
             detail = count(args).to_bytes(16, 'little') if count else hints.NO_DETAIL
-            claim(operation, native_id().to_bytes(8, 'little'), frame, detail)
+            claim(operation, native_id().to_bytes(8, 'little'), getframe(2), detail)
 
         return event
 
     def call_with(method_of):
-        def event(args, frame):
+        def event(args):
             connection, piece = args
             method = method_of(piece)
             if method is None:
                 return  # a body, an answer, or the rest of a head
             sock = calls.kernel_socket(connection.sock)
             if sock is not None and family(sock) in internet:
-                claim(hints.CALL, cookie(sock), frame, calls.detail(method, len(piece)))
+                claim(hints.CALL, cookie(sock), getframe(2), calls.detail(method, len(piece)))
 
         return event
 
-    send, resolve = to_address(hints.SEND), of_thread(hints.RESOLVE)
+    send = to_address(hints.SEND)
     return {
-        ALIVE: lambda args, frame: recorder.beat(),
+        ALIVE: recorder.beat,
         # Python accepts a connection by making a socket of it. Whoever silences the hook, and takes
         # the claims of who serves away, does not take the kernel's word that it was accepted.
-        'socket.__new__': lambda args, frame: recorder.beat(),
+        'socket.__new__': recorder.beat_if_due,
         'socket.connect': to_address(hints.CONNECT),
         'socket.sendto': send,
         'socket.sendmsg': send,
         # Whoever only listens to an interface is bound to it, and sends nothing.
         'socket.bind': to_interface,
-        'socket.getaddrinfo': resolve,
-        'socket.gethostbyname': resolve,
-        'socket.gethostbyaddr': resolve,
-        'socket.getnameinfo': resolve,
         'subprocess.Popen': of_thread(hints.SPAWN, _argument_count),
         'os.posix_spawn': of_thread(hints.SPAWN, _argument_count),
         # The shell is started as `sh -c COMMAND`.
@@ -99,14 +99,14 @@ def _argument_count(args):
 
 def hooking(recorder):
     """The hook itself."""
-    of_interest, getframe, failed = _events(recorder).get, sys._getframe, recorder.failed
+    of_interest, failed = _events(recorder).get, recorder.failed
 
     def hook(event, args):
         act = of_interest(event)
         if act is None:
             return
         try:
-            act(args, getframe(1))
+            act(args)
         except Exception:  # whatever it is, the caller's call goes on
             try:
                 failed()

@@ -5,6 +5,7 @@ One rule for fork, exec and a restart of the daemon, and nothing in a fork handl
 the ring is not this process's or the daemon is gone, make a ring, connect, go on.
 """
 
+import contextlib
 import sys
 import time
 
@@ -15,12 +16,15 @@ KNOWN_MAX = 8192
 LOCK_SECONDS = 0.05
 # Raised by ourselves: a hook that was silenced does not answer.
 ALIVE = 'network_audit.alive'
+# Nanoseconds. Whoever reads the heartbeat allows for ten times as much.
+BEAT_EVERY = 500_000_000
 
 
 class _NoRing:
     """Before the first claim: nothing is ours, so the first claim makes a ring."""
 
     mine = b'\0'
+    beat_at = 0
 
 
 class Recorder:
@@ -41,6 +45,10 @@ class Recorder:
         self.append = self._appending()
         # (operation, key, frame, detail, port): a claim about the code that the frame runs.
         self.claim = self._claiming()
+        # (accepted socket, origin): on whose behalf it is used.
+        self.served = self._serving()
+        # Say that the hook is alive: the second one, unless that was said just now.
+        self.beat, self.beat_if_due = self._beating()
 
     def _claiming(self):
         describe, append = self.describe, self.append
@@ -61,6 +69,31 @@ class Recorder:
             ring.write(now, operation, key, known, detail, port)
 
         return append
+
+    def _serving(self):
+        append, kernel_socket, internet = self.append, calls.kernel_socket, calls.INTERNET
+        family, cookie, operation = calls.family, calls.cookie, hints.SERVE
+
+        def served(accepted, origin):
+            sock = kernel_socket(accepted)
+            if sock is not None and family(sock) in internet:
+                append(operation, cookie(sock), origin)
+
+        return served
+
+    def _beating(self, monotonic_ns=time.monotonic_ns):
+        def beat(_args=None):
+            ring = self.ring
+            if ring.mine[0]:
+                now = monotonic_ns()
+                ring.beat_at = now + BEAT_EVERY
+                ring.beat(now)
+
+        def beat_if_due(_args=None):
+            if monotonic_ns() >= self.ring.beat_at:
+                beat()
+
+        return beat, beat_if_due
 
     def _learn(self, ring, origin):
         """What an entry says of an origin: the ids of its texts, the byte of channel and marks."""
@@ -100,6 +133,11 @@ class Recorder:
         finally:
             self._holder = 0
             self._lock.release()
+        # Looking is rare, and no daemon reads the ring of a process that does not look: so it is
+        # here, and not at each request, that the hook has to say that it lives. Another's hook may
+        # object.
+        with contextlib.suppress(Exception):
+            sys.audit(ALIVE)
 
     def release(self):
         """Lets go of ring and connection, if there are any: the next claim begins anew."""
@@ -108,18 +146,6 @@ class Recorder:
         if ring is not _NoRing:
             link.close()
             ring.close()
-
-    def served(self, accepted, origin):
-        """Says on whose behalf an accepted socket is used, and has the hook say that it lives."""
-        sys.audit(ALIVE)
-        sock = calls.kernel_socket(accepted)
-        if sock is not None and calls.family(sock) in calls.INTERNET:
-            self.append(hints.SERVE, calls.cookie(sock), origin)
-
-    def beat(self, monotonic_ns=time.monotonic_ns):
-        """Says that the hook is alive."""
-        if self.ring.mine[0]:
-            self.ring.beat(monotonic_ns())
 
     def failed(self):
         """Counts an exception of the hook where the daemon sees it."""

@@ -23,7 +23,7 @@ def exception():
     """Every claim fails."""
     _KEPT['of_interest'] = _cell().cell_contents
 
-    def fails(args, frame):
+    def fails(args):
         raise RuntimeError
 
     _cell().cell_contents = lambda event: fails if event.startswith('socket.') else None
