@@ -243,6 +243,7 @@ impl Entry {
     }
 
     /// Reads an entry. Whatever it accepts, [`Entry::to_bytes`] writes again to the same bytes.
+    #[inline]
     pub fn parse(bytes: &[u8; ENTRY_LEN]) -> Result<Self, RowError> {
         if field(bytes, at::MAGIC) != MAGIC {
             return Err(RowError::Magic);
@@ -316,6 +317,7 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// Takes a row apart.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RowError> {
         let short = RowError::Short { len: bytes.len() };
         let (entry_bytes, rest) = bytes.split_first_chunk::<ENTRY_LEN>().ok_or(short)?;

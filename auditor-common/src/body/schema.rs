@@ -395,9 +395,15 @@ fn present(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<&'static
         Some((Field { kind: Kind::Several(_), .. }, others)) => others,
         _ => fields,
     };
-    let fields = if input.probe().map()? == Some(without.len() as u64) { without } else { fields };
-    head(input, fields.len() as u64, |input| Ok(input.map()?))?;
-    Ok(fields)
+    let mut found = fields;
+    head(input, |input| {
+        let count = input.map()?;
+        if count == Some(without.len() as u64) {
+            found = without;
+        }
+        Ok((count, found.len() as u64))
+    })?;
+    Ok(found)
 }
 
 fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
@@ -417,7 +423,7 @@ fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
         Kind::Array(kind) => array(input, *kind).map(|_| true)?,
         Kind::Several(kind) => array(input, *kind)? > 0,
         Kind::Tuple(kinds) => {
-            head(input, kinds.len() as u64, |input| Ok(input.array()?))?;
+            head(input, |input| Ok((input.array()?, kinds.len() as u64)))?;
             for kind in kinds {
                 value(input, *kind)?;
             }
@@ -460,14 +466,15 @@ fn string<'b>(
     if fits { Ok(bytes) } else { Err(BodyError::NotCanonical) }
 }
 
-/// Reads the head of a map or an array, which must announce `expected` elements in its shortest form.
+/// Reads the head of a map or an array: how many elements it announces, which must be in its shortest form, and how many
+/// it must.
 fn head<'b>(
     input: &mut Decoder<'b>,
-    expected: u64,
-    read: impl FnOnce(&mut Decoder<'b>) -> Result<Option<u64>, BodyError>,
+    read: impl FnOnce(&mut Decoder<'b>) -> Result<(Option<u64>, u64), BodyError>,
 ) -> Result<(), BodyError> {
     let from = input.position();
-    let count = read(input)?.ok_or(BodyError::NotCanonical)?;
+    let (count, expected) = read(input)?;
+    let count = count.ok_or(BodyError::NotCanonical)?;
     if count != expected {
         return Err(BodyError::Count { expected, found: count });
     }

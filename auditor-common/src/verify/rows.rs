@@ -306,6 +306,7 @@ impl Verifier {
         let _ = self.keep(Err(finding));
     }
 
+    #[inline]
     pub(super) fn keep(&mut self, outcome: Result<(), Finding>) -> Result<(), Finding> {
         if let (Err(finding), None) = (&outcome, &self.finding) {
             self.finding = Some(finding.clone());
@@ -399,7 +400,7 @@ impl Verifier {
             record: Some(seq),
             sentence: format!("record {seq}: {sentence}"),
         };
-        let Some(last) = self.last else { return Ok(()) };
+        let Some(last) = &self.last else { return Ok(()) };
         // Between a record and the next one that can be seen, anything may have happened that is declared where it did.
         let skipped = self.adjacent && entry.run > last.run.saturating_add(1);
         if entry.run < last.run || skipped {
