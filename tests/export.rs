@@ -8,7 +8,7 @@ use auditor_common::tar::Archive;
 use auditor_common::verify::{Expect, Finding, Question, Standing, Trust, Verdict, exit, verify_export};
 use auditor_tests::bundle::{Bundle, export};
 use auditor_tests::ledger::{at, three_instances};
-use auditor_userspace::export::{self, ExportError, Request};
+use auditor_userspace::export::{self, Counted, ExportError, Output, Request, Stream};
 use auditor_userspace::store::StoreTree;
 
 fn exported(request: &Request) -> (Bundle, VerifierKey) {
@@ -44,22 +44,23 @@ fn a_whole_ledger_is_proven_from_its_export() {
 
 #[test]
 fn an_archive_is_the_same_as_its_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let state = dir.path().join("state");
-    let mut ledger = three_instances(&state);
-    let path = dir.path().join("x.nalx");
-    export(&state, &mut ledger, &Request::default(), &mut export::Archive::create(&path).unwrap()).unwrap();
-    assert!(!dir.path().join("x.nalx.part").exists());
-    let bytes = std::fs::read(&path).unwrap();
+    let (files, root) = exported(&Request::default());
+    let list = String::from_utf8(files.0["EXPORT"].clone()).unwrap();
+    let (mut counted, mut bytes) = (Counted::default(), Vec::new());
+    let mut stream = Stream::begin(&mut bytes, &list).unwrap();
+    for (path, content) in files.0.iter().filter(|(path, _)| *path != "EXPORT") {
+        for output in [&mut counted as &mut dyn Output, &mut stream] {
+            output.file(path, content).unwrap();
+        }
+    }
+    stream.finish(&list).unwrap();
+    assert_eq!(counted.archive_len(&list), bytes.len() as u64);
     let mut archive = Archive::open(Cursor::new(bytes.clone())).unwrap().unwrap();
-    let verdict = verify_export(&mut archive, &expect(&ledger.opened.root), &mut |_| {}).unwrap();
+    let verdict = verify_export(&mut archive, &expect(&root), &mut |_| {}).unwrap();
     assert_eq!(verdict.exit(), exit::PROVEN, "{}", verdict.to_text());
     // Cut, lengthened, or with something behind a file, it is none.
     let refused = |bytes: Vec<u8>| Archive::open(Cursor::new(bytes)).unwrap().is_err();
     assert!(refused(bytes[..bytes.len() - 1].to_vec()) && refused([bytes.as_slice(), &[0]].concat()));
-    let folder = dir.path().join("folder");
-    export(&state, &mut ledger, &Request::default(), &mut export::Folder::create(&folder).unwrap()).unwrap();
-    assert!(folder.join("EXPORT").is_file() && folder.join("tile/entries/000").is_file());
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use auditor_common::note::VerifierKey;
-use auditor_tests::bundle::export;
+use auditor_tests::bundle::Bundle;
 use auditor_tests::ledger::three_instances;
 use auditor_tests::{checkout, require};
-use auditor_userspace::export::{self, Folder, Request};
+use auditor_userspace::export::{self, Request};
 use auditor_userspace::store::StoreTree;
 use tempfile::TempDir;
 
@@ -62,8 +62,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let mut ledger = three_instances(&state);
-        let mut folder = Folder::create(&dir.path().join("export")).unwrap();
-        export(&state, &mut ledger, &Request::default(), &mut folder).unwrap();
+        Bundle::of(&state, &mut ledger, &Request::default()).unpack(&dir.path().join("export"));
         let mut reader = ledger.store.reader();
         let signed = reader.checkpoint().unwrap().unwrap();
         let mut tree = StoreTree::new(reader.clone()).unwrap();

@@ -6,7 +6,7 @@
 
 mod excerpt; // one instance's records, and only them
 pub mod html; // a page that verifies itself
-mod output; // a folder, an archive, a stream
+mod output; // an archive
 mod published; // the public keys, as they lie beside the ledger
 mod released; // the hash of the verifier in Python
 mod stretch; // all records of a stretch
@@ -21,7 +21,7 @@ use auditor_common::note::unhex_any;
 use auditor_common::proof::{ProofFile, inclusion, right_edge};
 use auditor_common::record::EntryType;
 
-pub use output::{Archive, Counted, Folder, Output, Stream};
+pub use output::{Counted, Output, Stream};
 pub use published::Published;
 
 use crate::chain::Edge;

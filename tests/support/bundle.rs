@@ -1,8 +1,8 @@
 //! Exports in memory: made as the daemon makes them, and changed as somebody might who has the keys of today.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use auditor_common::export::{ListedFile, SignedExport};
 use auditor_common::merkle::sha256;
@@ -59,6 +59,15 @@ impl Bundle {
         let mut bundle = Self::default();
         export(dir, ledger, request, &mut bundle).expect("an export");
         bundle
+    }
+
+    /// Writes the files into a folder, which did not exist before.
+    pub fn unpack(&self, folder: &Path) {
+        for (path, content) in &self.0 {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("our own folder");
+            fs::write(path, content).expect("our own folder");
+        }
     }
 
     /// The signed list.

@@ -1,8 +1,8 @@
-//! Where an export goes: a folder, or an archive.
+//! Where an export goes: an archive, whose signed list is its first member and is known last. So everything is read twice:
+//! once for the list and the length, once for whoever asked.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use auditor_common::tar::{BLOCK, END, header, padding};
 
@@ -28,79 +28,12 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> ExportError {
     move |source| ExportError::Output { path, source }
 }
 
-/// A folder that did not exist before.
-#[derive(Debug)]
-pub struct Folder {
-    path: PathBuf,
-}
-
-impl Folder {
-    /// Makes the folder.
-    pub fn create(path: &Path) -> Result<Self, ExportError> {
-        fs::create_dir(path).map_err(failed(path))?;
-        Ok(Self { path: path.to_owned() })
-    }
-}
-
-impl Output for Folder {
-    fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
-        let path = self.path.join(path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed(folder))?;
-        }
-        fs::write(&path, content).map_err(failed(&path))
-    }
-
-    fn finish(&mut self, list: &str) -> Result<(), ExportError> {
-        self.file("EXPORT", list.as_bytes())
-    }
-}
-
-/// A tar file. The signed list is its first member and is known last: until then the others wait in a file beside it.
-#[derive(Debug)]
-pub struct Archive {
-    path: PathBuf,
-    part: PathBuf,
-    spool: BufWriter<File>,
-}
-
-impl Archive {
-    /// Begins an archive that will lie there.
-    pub fn create(path: &Path) -> Result<Self, ExportError> {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let spool = OpenOptions::new().read(true).write(true).create_new(true).open(&part).map_err(failed(&part))?;
-        Ok(Self { path: path.to_owned(), part, spool: BufWriter::with_capacity(1 << 20, spool) })
-    }
-}
-
 fn member(out: &mut impl io::Write, path: &str, content: &[u8]) -> io::Result<()> {
     let header =
         header(path, content.len() as u64).ok_or_else(|| io::Error::other("a name too long for an archive"))?;
     out.write_all(&header)?;
     out.write_all(content)?;
     out.write_all(&END[..padding(content.len() as u64)])
-}
-
-impl Output for Archive {
-    fn file(&mut self, path: &str, content: &[u8]) -> Result<(), ExportError> {
-        member(&mut self.spool, path, content).map_err(failed(&self.part))
-    }
-
-    fn finish(&mut self, list: &str) -> Result<(), ExportError> {
-        let mut copy = || -> io::Result<()> {
-            self.spool.flush()?;
-            let spool = self.spool.get_mut();
-            spool.rewind()?;
-            let mut out = OpenOptions::new().write(true).create_new(true).open(&self.path)?;
-            member(&mut out, "EXPORT", list.as_bytes())?;
-            io::copy(spool, &mut out)?;
-            out.write_all(&END)?;
-            out.sync_all()
-        };
-        copy().map_err(failed(&self.path))
-    }
 }
 
 /// Counts what an archive of these files would have, and keeps nothing.
@@ -157,11 +90,5 @@ impl<W: io::Write> Output for Stream<W> {
 
     fn finish(&mut self, _: &str) -> Result<(), ExportError> {
         self.to.write_all(&END).and_then(|()| self.to.flush()).map_err(failed(Path::new("the export")))
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.part);
     }
 }

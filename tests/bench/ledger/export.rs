@@ -1,6 +1,8 @@
 //! What is handed to somebody: a whole ledger, and one record with its proof.
 
+use std::fs::File;
 use std::hint::black_box;
+use std::io::BufWriter;
 use std::path::Path;
 use std::process::Command;
 
@@ -26,6 +28,7 @@ pub(super) fn exporting(folder: &Path, _: usize) -> Vec<Row> {
     rows
 }
 
+/// As the daemon does it: everything is read for the list, which is signed, and read again for whoever asked.
 fn whole(path: &Path, full: &mut Full) -> Row {
     let ((), time) = timed(|| {
         let request = export::Request::default();
@@ -33,13 +36,16 @@ fn whole(path: &Path, full: &mut Full) -> Row {
         let record = export::record(&mut reader, &request, "root (0)").expect("an export");
         let input = full.input();
         let announced = full.store.announce_export(record, input, full.now).expect("an export");
-        let mut output = export::Archive::create(path).expect("a file");
         let seconds = full.now.wall_ns / 1_000_000_000;
         let incarnation = announced.checkpoint.origin.incarnation();
         let keys = export::Published::read(&full.state, incarnation).expect("the public keys");
-        let note = export::write(&keys, reader, &request, &announced, seconds, &mut output, &mut |_, _| {});
+        let mut counted = export::Counted::default();
+        let note = export::write(&keys, reader.clone(), &request, &announced, seconds, &mut counted, &mut |_, _| {});
         let signed = full.store.sign_export(&note.expect("an export").text()).expect("a signature");
-        export::Output::finish(&mut output, &signed).expect("a file");
+        let file = BufWriter::with_capacity(1 << 20, File::create(path).expect("a file"));
+        let mut stream = export::Stream::begin(file, &signed).expect("a file");
+        export::write(&keys, reader, &request, &announced, seconds, &mut stream, &mut |_, _| {}).expect("an export");
+        export::Output::finish(&mut stream, &signed).expect("a file");
     });
     let records = full.store.acknowledged() as f64;
     row("export of a million records", time.wall * 1e6 / records, "s", 3.0, 1.5)
