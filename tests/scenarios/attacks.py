@@ -120,7 +120,7 @@ class Attacks:
         # As it was, and under the next number.
         for body in (entry[:60], struct.pack('<Q', head + 1) + entry[8:60]):
             at = hints.HEADER_LEN + (head % hints.ENTRIES) * hints.ENTRY_LEN
-            memory[at : at + hints.ENTRY_LEN] = body + hints.CHECKSUM.pack(hints.zlib.crc32(body))
+            hints.SEALED.pack_into(memory, at, body, hints.zlib.crc32(body))
             struct.pack_into('<Q', memory, hints.COUNTERS_AT, head + 1)
         connect_unheard(connection, host, port)
         own = connection.getsockname()[1]
@@ -210,7 +210,7 @@ class Attacks:
                 '<QQQ4I16sHBB', slot + 1, 1, slot + 1, 8, 9, 10, hints.STRINGS_LEN - 1, bytes(16), 0, hints.CALL, 0xFF
             )
             at = hints.HEADER_LEN + slot * hints.ENTRY_LEN
-            memory[at : at + hints.ENTRY_LEN] = body + hints.CHECKSUM.pack(hints.zlib.crc32(body))
+            hints.SEALED.pack_into(memory, at, body, hints.zlib.crc32(body))
         memory[hints.STRINGS_OFFSET : hints.FILE_LEN] = bytes([9, 0]) * (hints.STRINGS_LEN // 2)
         struct.pack_into('<Q', memory, hints.COUNTERS_AT, hints.ENTRIES)
 
