@@ -395,15 +395,11 @@ fn present(input: &mut Decoder<'_>, fields: &'static [Field]) -> Result<&'static
         Some((Field { kind: Kind::Several(_), .. }, others)) => others,
         _ => fields,
     };
-    let mut found = fields;
-    head(input, |input| {
-        let count = input.map()?;
-        if count == Some(without.len() as u64) {
-            found = without;
-        }
-        Ok((count, found.len() as u64))
-    })?;
-    Ok(found)
+    let from = input.position();
+    let count = input.map()?;
+    let fields = if count == Some(without.len() as u64) { without } else { fields };
+    announced(count, fields.len() as u64, input.position() - from)?;
+    Ok(fields)
 }
 
 fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
@@ -423,7 +419,9 @@ fn value(input: &mut Decoder<'_>, kind: Kind) -> Result<(), BodyError> {
         Kind::Array(kind) => array(input, *kind).map(|_| true)?,
         Kind::Several(kind) => array(input, *kind)? > 0,
         Kind::Tuple(kinds) => {
-            head(input, |input| Ok((input.array()?, kinds.len() as u64)))?;
+            let from = input.position();
+            let count = input.array()?;
+            announced(count, kinds.len() as u64, input.position() - from)?;
             for kind in kinds {
                 value(input, *kind)?;
             }
@@ -466,19 +464,13 @@ fn string<'b>(
     if fits { Ok(bytes) } else { Err(BodyError::NotCanonical) }
 }
 
-/// Reads the head of a map or an array: how many elements it announces, which must be in its shortest form, and how many
-/// it must.
-fn head<'b>(
-    input: &mut Decoder<'b>,
-    read: impl FnOnce(&mut Decoder<'b>) -> Result<(Option<u64>, u64), BodyError>,
-) -> Result<(), BodyError> {
-    let from = input.position();
-    let (count, expected) = read(input)?;
+/// The head of a map or an array must announce so many elements, in its shortest form; it had `len` bytes.
+fn announced(count: Option<u64>, expected: u64, len: usize) -> Result<(), BodyError> {
     let count = count.ok_or(BodyError::NotCanonical)?;
     if count != expected {
         return Err(BodyError::Count { expected, found: count });
     }
-    if input.position() - from == head_len(count) { Ok(()) } else { Err(BodyError::NotCanonical) }
+    if len == head_len(count) { Ok(()) } else { Err(BodyError::NotCanonical) }
 }
 
 /// How many bytes the shortest head with this argument has.
