@@ -28,24 +28,19 @@ impl Window {
         offset == self.apart || offset == self.begin + self.bytes.len() as u64
     }
 
-    /// Reads a stretch, shorter at the end of the file.
-    fn fill(&mut self, file: &File, offset: u64) -> io::Result<()> {
+    /// Reads a stretch, shorter where the file ends or cannot be read: whoever wants to have those bytes is told then.
+    fn fill(&mut self, file: &File, offset: u64) {
         self.begin = offset;
         self.bytes.resize(STRETCH, 0);
         let mut filled = 0;
         while filled < STRETCH {
             match file.read_at(&mut self.bytes[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(more) => filled += more,
+                Ok(more) if more > 0 => filled += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.bytes.clear();
-                    return Err(error);
-                }
+                _ => break,
             }
         }
         self.bytes.truncate(filled);
-        Ok(())
     }
 }
 
@@ -65,7 +60,7 @@ impl Ahead {
     pub(super) fn read(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if out.len() < STRETCH && window.get(offset, out.len()).is_none() && window.leads_to(offset) {
-            window.fill(&self.file, offset)?;
+            window.fill(&self.file, offset);
         }
         if let Some(bytes) = window.get(offset, out.len()) {
             out.copy_from_slice(bytes);
