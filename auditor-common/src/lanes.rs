@@ -164,6 +164,13 @@ pub(crate) fn hash_each<'a>(
     }
 }
 
+/// The hash of each, in their order.
+pub(crate) fn hashes<'a>(messages: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<Hash> {
+    let mut hashes = vec![[0; 32]; messages.len()];
+    hash_each(messages, |place, hash| hashes[place] = hash);
+    hashes
+}
+
 /// Hashes a block of each of four messages.
 type Four = fn(&mut [State; LANES], [&Block; LANES]);
 

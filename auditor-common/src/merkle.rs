@@ -49,9 +49,7 @@ pub fn leaf(content: &[u8]) -> Hash {
 #[must_use]
 pub fn leaves<'a>(contents: impl Iterator<Item = &'a [u8]>) -> Vec<Hash> {
     let contents: Vec<&[u8]> = contents.collect();
-    let mut hashes = vec![[0; 32]; contents.len()];
-    lanes::hash_each(contents.iter().map(|content| (&[LEAF][..], *content)), |place, hash| hashes[place] = hash);
-    hashes
+    lanes::hashes(contents.iter().map(|content| (&[LEAF][..], *content)))
 }
 
 /// A subtree of `256^level` leaves that has just become complete: one hash of a C2SP tile.

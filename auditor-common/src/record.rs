@@ -348,9 +348,7 @@ impl<'a> Row<'a> {
 #[must_use]
 pub fn commit_rows<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Vec<Hash> {
     let rows: Vec<&[u8]> = rows.map(|row| &row[ENTRY_LEN..]).collect();
-    let mut hashes = vec![[0; 32]; rows.len()];
-    lanes::hash_each(rows.iter().map(|row| (&BODY_PREFIX[..], *row)), |place, hash| hashes[place] = hash);
-    hashes
+    lanes::hashes(rows.iter().map(|row| (&BODY_PREFIX[..], *row)))
 }
 
 /// Two hashes of each row, of many at a time: its leaf hash, and what its entry must say as `body_commit`. Of what is no

@@ -1,4 +1,4 @@
-//! Rows as they are stored, side by side in one piece of memory: an export reads a whole ledger several times.
+//! Rows as they are stored, side by side in one piece of memory.
 
 use crate::chain::Link;
 
@@ -35,7 +35,8 @@ impl Rows {
         self.bytes.len()
     }
 
-    pub(super) fn push(&mut self, seq: u64, row: &[u8]) {
+    /// Adds a row that comes after these.
+    pub fn push(&mut self, seq: u64, row: &[u8]) {
         self.bytes.extend_from_slice(row);
         self.ends.push((seq, self.bytes.len()));
     }

@@ -11,6 +11,8 @@ use std::thread::{self, Scope, Thread};
 
 use auditor_common::verify::Digest;
 
+use crate::store::Rows;
+
 /// Bytes of rows in a batch, and a bit more.
 const BATCH: usize = 256 << 10;
 /// Batches in flight for each helper.
@@ -19,23 +21,16 @@ const AHEAD: usize = 4;
 /// Some rows, one after the other.
 #[derive(Debug, Default)]
 struct Batch {
-    bytes: Vec<u8>,
-    /// Key of a row, and where its bytes end.
-    rows: Vec<(u64, usize)>,
+    rows: Rows,
     taken: AtomicBool,
     digests: OnceLock<Vec<Digest>>,
 }
 
 impl Batch {
-    fn rows(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let begins = std::iter::once(0).chain(self.rows.iter().map(|(_, end)| *end));
-        begins.zip(&self.rows).map(|(begin, (key, end))| (*key, &self.bytes[begin..*end]))
-    }
-
     /// Hashes the rows, unless somebody else does.
     fn hash(&self) {
         if !self.taken.swap(true, Ordering::Relaxed) {
-            let rows: Vec<&[u8]> = self.rows().map(|(_, bytes)| bytes).collect();
+            let rows: Vec<&[u8]> = self.rows.iter().map(|(_, bytes)| bytes).collect();
             let _ = self.digests.set(Digest::of_each(&rows));
         }
     }
@@ -69,9 +64,8 @@ impl Hashing {
         bytes: &[u8],
         give: &mut impl FnMut(u64, &[u8], Digest) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.filling.bytes.extend_from_slice(bytes);
-        self.filling.rows.push((key, self.filling.bytes.len()));
-        if self.filling.bytes.len() < BATCH {
+        self.filling.rows.push(key, bytes);
+        if self.filling.rows.total() < BATCH {
             return Ok(());
         }
         self.send();
@@ -104,7 +98,7 @@ impl Hashing {
                 None => thread::park(),
             }
         };
-        batch.rows().zip(digests).try_for_each(|((key, bytes), digest)| give(key, bytes, *digest))
+        batch.rows.iter().zip(digests).try_for_each(|((key, bytes), digest)| give(key, bytes, *digest))
     }
 }
 
