@@ -157,7 +157,7 @@ fn hook() -> Value {
 }
 
 fn rows(seconds: u64) -> Vec<Row> {
-    let throughput = |what, measured| row(what, measured, "of 1", 0.98, 0.995);
+    let throughput = |what, measured| row(what, 100.0 * measured, "%", 98.0, 99.5);
     let group = Group::new().expect("a control group");
     let daemon = Daemon::start(Scope::Group(group.path().to_path_buf()));
     let [page, call] = Pair::start(group, &daemon.run_folder()).ratios(seconds / 2);

@@ -29,9 +29,9 @@ SOCKET_NAME = 'hints.sock'
 API_NAME = 'auditor.sock'
 MS = 1_000_000  # nanoseconds
 CONNECT_SECONDS = 0.020
-# While the daemon is there. None comes back faster after it was gone, so nothing is missed by not
-# asking more often.
-LOOK_AGAIN = 10 * MS
+# While the daemon is there. None comes back faster after it was gone (it loads its programs first),
+# so nothing is missed by not asking more often.
+LOOK_AGAIN = 50 * MS
 # After a daemon that does not answer in time: a try costs up to CONNECT_SECONDS.
 BACK_OFF = 5000 * MS
 # After "nobody there": a try costs some microseconds, and the daemon may be starting just now.
