@@ -184,8 +184,10 @@ export function remedies(state, { here, status, report }) {
             view(
                 "warning",
                 "fa-exclamation-triangle",
-                _t("Connections are recorded, modules are not named"),
-                _t("The addon's hook could not be set in this process: Odoo's log says why."),
+                _t("Connections are recorded, modules are not named as they should be"),
+                _t(
+                    "The addon could not be set up as a whole in this process: Odoo's log says why."
+                ),
                 [
                     step(_t("Load the addon with the server, before any request."), here.load),
                     step(_t("Restart Odoo.")),
