@@ -2,7 +2,7 @@
 
 use auditor_tests as support;
 use serde_json::{Value, json};
-use support::{Odoo, Scene, require, wait_for};
+use support::{Odoo, Scene, look, require, wait_for};
 use xtask::odoo::postgres::ROLE;
 
 /// How an administrator makes a copy: from the running one's name to the copy's.
@@ -70,6 +70,12 @@ fn check(scene: &mut Scene, way: &Way) {
     let here = &report(&scene.odoo, "load", &json!(["1hour"]))["here"];
     assert_eq!(here["copied_from"], json!(original), "{name}: {here:#}");
     assert_eq!(here["protected"], json!(true), "{name}: {here:#}");
+    if way.keeps_its_name {
+        match look::text_of(&scene.odoo, ".o_network_audit_banner") {
+            Ok(said) => assert!(said.contains(&format!("is a copy of {original}")), "{name}: {said}"),
+            Err(reason) => support::skip(&reason),
+        }
+    }
     let inherited = format!("seq <= {} and module = 'vendor_demo'", last.trim());
     assert_eq!(count(&scene.odoo, &inherited), 0, "{name}: rows of {original} in {copy}");
 

@@ -30,6 +30,9 @@ use wire::Head;
 /// asks compares it with the number that he needs, and says that the daemon is too old where it is less.
 pub const API: u32 = 1;
 
+/// What every answer says of who gives it (HTTP's `Server`): another program's answer is not taken for the daemon's.
+pub const NAME: &str = concat!("network-audit/", env!("CARGO_PKG_VERSION"));
+
 /// The committed records, as this window needs them.
 pub trait Records: Clone + Send + Sync + 'static {
     /// How many records are committed: the next `seq`.

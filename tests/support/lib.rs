@@ -11,6 +11,7 @@ pub mod forge;
 pub mod kernel_cost;
 pub mod kernel_probe;
 pub mod ledger;
+pub mod look;
 pub mod mutate;
 mod odoo;
 pub mod power;

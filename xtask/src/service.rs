@@ -42,13 +42,18 @@ impl Unit {
 
     /// A command that runs `program` with the unit's account and capabilities and nothing more. Only root can do that.
     pub fn command(&self, program: &Path) -> Result<Command> {
+        self.command_as(program, UID)
+    }
+
+    /// The same with another account than the unit's.
+    pub fn command_as(&self, program: &Path, uid: u32) -> Result<Command> {
         if !process::is_root() {
             bail!("the daemon needs capabilities that only root can hand out; run this as root");
         }
         let set = self.capabilities.iter().fold("-all".to_owned(), |set, name| format!("{set},+{name}"));
         let mut command = Command::new("setpriv");
         if self.user.is_some() {
-            command.arg(format!("--reuid={UID}")).arg(format!("--regid={UID}")).arg("--clear-groups");
+            command.arg(format!("--reuid={uid}")).arg(format!("--regid={uid}")).arg("--clear-groups");
         }
         for option in ["bounding-set", "inh-caps", "ambient-caps"] {
             command.arg(format!("--{option}={set}"));
@@ -60,7 +65,12 @@ impl Unit {
 
     /// Gives a folder to the account.
     pub fn give(&self, folder: &Path) -> Result<()> {
-        let owner = self.user.as_ref().map_or(0, |_| UID);
+        self.give_to(folder, UID)
+    }
+
+    /// Gives it to another account than the unit's, as [`Unit::command_as`] has it.
+    pub fn give_to(&self, folder: &Path, uid: u32) -> Result<()> {
+        let owner = self.user.as_ref().map_or(0, |_| uid);
         std::os::unix::fs::chown(folder, Some(owner), Some(owner))
             .with_context(|| format!("{} cannot be given to the daemon's account", folder.display()))
     }

@@ -14,9 +14,12 @@ use tokio::net::{UnixListener, UnixStream, unix};
 pub const PER_USER: usize = 128;
 
 /// What is said to one too many; whoever it is has asked nothing yet.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 74\r\n\
-    Connection: close\r\n\r\nthis user has too many connections at once: close some, and then try again";
+const TOO_MANY: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\nServer: network-audit/",
+    env!("CARGO_PKG_VERSION"),
+    "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 74\r\nConnection: close\r\n\r\n",
+    "this user has too many connections at once: close some, and then try again"
+);
 
 /// Connections by user.
 type Counts = Arc<Mutex<HashMap<u32, usize>>>;
@@ -39,7 +42,7 @@ impl Door {
         let count = counts.entry(uid).or_default();
         if *count >= PER_USER {
             // Whoever does not read it will see that the connection is closed.
-            drop(stream.try_write(TOO_MANY));
+            drop(stream.try_write(TOO_MANY.as_bytes()));
             return None;
         }
         *count += 1;
@@ -129,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_answer_to_one_too_many_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(TOO_MANY).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        let (head, body) = TOO_MANY.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("Server: {}\r\n", super::super::NAME)), "{head}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
     }
 }

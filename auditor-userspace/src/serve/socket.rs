@@ -9,7 +9,8 @@ use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
@@ -122,7 +123,14 @@ fn router<R: Records>(window: Window<R>) -> Router {
         .route("/v1/ledger/rotate", post(ledger_orders::rotate::<R>))
         .route("/v1/ledger/answer", post(ledger_orders::answer::<R>))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::map_response(named))
         .with_state(window)
+}
+
+/// Who answers: whoever was led to another program's socket can tell.
+async fn named(mut response: Response) -> Response {
+    response.headers_mut().insert(header::SERVER, HeaderValue::from_static(super::NAME));
+    response
 }
 
 async fn health() -> &'static str {

@@ -12,6 +12,7 @@ the hook looks at sockets of the Internet families only.
 import _socket
 import array
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -120,6 +121,8 @@ LINE_MAX = 4 << 20
 PIECE = 1 << 16
 # What this addon asks for is in the daemon's API since this number (`/v1/version`).
 NEEDED_API = 1
+# What each answer of the daemon says of who gives it, before its version.
+NAME = 'network-audit/'
 
 
 class Why:
@@ -177,6 +180,7 @@ def _answer(path, query, body, seconds):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request('GET' if body is None else 'POST', target, content, headers)
         response = connection.getresponse()
+        _require_daemon(response)
         if response.status >= 400:
             raise _refusal(response)
         yield response
@@ -188,14 +192,35 @@ def _answer(path, query, body, seconds):
         raise NoAnswer(Why.DENIED, str(error)) from error
     except TimeoutError as error:
         raise NoAnswer(Why.SLOW, str(error)) from error
-    except http.client.RemoteDisconnected as error:
+    except http.client.IncompleteRead as error:
         raise NoAnswer(Why.STOPPED, str(error)) from error
+    except ConnectionResetError as error:
+        # The daemon says a sentence before it hangs up; one that has died listens no more.
+        kind = Why.FOREIGN if _is_listening(connection) else Why.STOPPED
+        raise NoAnswer(kind, str(error)) from error
     except (http.client.HTTPException, ValueError) as error:
         raise NoAnswer(Why.FOREIGN, str(error)) from error
     except OSError as error:
-        raise NoAnswer(Why.STOPPED, str(error)) from error
+        # A socket of another kind than the daemon's is somebody else's.
+        kind = Why.FOREIGN if error.errno == errno.EPROTOTYPE else Why.STOPPED
+        raise NoAnswer(kind, str(error)) from error
     finally:
         connection.close()
+
+
+def _require_daemon(response):
+    name = response.getheader('Server') or ''
+    if not name.startswith(NAME):
+        raise NoAnswer(Why.FOREIGN, f'it is {name}' if name else 'it does not say who it is')
+
+
+def _is_listening(connection):
+    connection.close()
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    return True
 
 
 def _refusal(response):

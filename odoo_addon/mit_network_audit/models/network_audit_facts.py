@@ -49,8 +49,14 @@ class NetworkAuditFacts(models.AbstractModel):
     @api.model
     def _tell_again(self, status):
         """Tells a daemon that was started since: it knows nothing of what the one before knew."""
-        if self.env['network.audit.copy']._the().facts_since != status['since']:
+        if self.env['network.audit.copy']._the().facts_since == status['since']:
+            return
+        try:
             self._tell(status)
+        except client.NoAnswer as error:
+            # Whose traffic is not recorded has nothing to explain; the page says that, and why.
+            if error.kind != client.Why.REFUSED:
+                raise
 
     @api.model
     def _tell(self, status):

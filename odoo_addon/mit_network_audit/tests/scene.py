@@ -2,7 +2,10 @@
 """Records as the daemon writes them, and a daemon where one is there."""
 
 import contextlib
+import http.server
+import os
 import socket
+import socketserver
 import threading
 import unittest
 
@@ -83,9 +86,9 @@ class WithDaemon:
 
 
 def answer(status, body):
-    """The bytes of an HTTP answer."""
-    head = f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n'
-    return (head + body).encode()
+    """The bytes of an HTTP answer, as the daemon gives it."""
+    head = f'HTTP/1.1 {status}\r\nServer: {client.NAME}0\r\nContent-Length: {len(body)}\r\n'
+    return f'{head}Connection: close\r\n\r\n{body}'.encode()
 
 
 def listen(case, content):
@@ -108,3 +111,39 @@ def listen(case, content):
                     connection.close()
 
     threading.Thread(target=serve, daemon=True).start()
+
+
+def lead_to(case, path):
+    """Whoever listens at this path is found in the daemon's place."""
+    os.symlink(path, client.api_path())
+    case.addCleanup(os.unlink, client.api_path())
+
+
+def database_server(env):
+    """The socket of the PostgreSQL that Odoo uses, or a reason to skip."""
+    info = env.cr._cnx.info
+    path = os.path.join(info.host, f'.s.PGSQL.{info.port}')
+    if not os.path.exists(path):
+        raise unittest.SkipTest(f'SKIPPED: because PostgreSQL has no socket at {path}')
+    return path
+
+
+class _Pages(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_arguments):
+        """Whoever asks over a local socket has no address to be logged."""
+
+
+def web_server(case):
+    """A web server of Python's own, at the daemon's place."""
+    server = socketserver.ThreadingUnixStreamServer(client.api_path(), _Pages)
+    case.addCleanup(server.server_close)
+    case.addCleanup(server.shutdown)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def crowd(case):
+    """As many connections to the daemon as one user may have, and some more."""
+    for _ in range(200):
+        connection = socket.socket(socket.AF_UNIX)
+        case.addCleanup(connection.close)
+        connection.connect(client.api_path())

@@ -317,6 +317,22 @@ class TestNoAnswer(TransactionCase):
         scene.listen(self, b'220 mail.example.com ESMTP\r\n')
         self.check('foreign')
 
+    def test_a_database_server_listens(self):
+        scene.lead_to(self, scene.database_server(self.env))
+        self.check('foreign', 'closed connection without response')
+
+    def test_a_web_server_listens(self):
+        scene.web_server(self)
+        self.check('foreign', 'it is SimpleHTTP')
+
+    def test_it_is_a_socket_of_another_kind(self):
+        claims = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(claims.close)
+        claims.bind(client.socket_path())
+        claims.listen()
+        scene.lead_to(self, client.socket_path())
+        self.check('foreign', 'wrong type for socket')
+
     def test_somebody_answers_with_something_else_than_json(self):
         scene.listen(self, scene.answer('200 OK', '<html>'))
         self.check('foreign')

@@ -10,7 +10,7 @@ from ..core import client
 from ..core.frames import OWN
 from ..models import network_audit_record
 from . import host, scene
-from .browsing import Browsing
+from .browsing import Browsing, evaluate
 
 # A watched vendor, its hosts, and its module.
 VENDOR = {'name': 'Tour', 'hosts': '127.77.0.0/16', 'modules': 'tour_vendor'}
@@ -161,6 +161,44 @@ class TestTours(scene.WithDaemon, Tours):
         except client.NoAnswer:
             return None
 
+    def test_claims_that_do_not_arrive_are_told(self):
+        # It audits this Odoo, which hands its claims to the other one.
+        self.addCleanup(host.order, 'alone')
+        with patch.dict(os.environ, {'NETWORK_AUDIT_RUN_DIR': host.order('other')}):
+            host.wait_for(self.is_known)
+            self.tour('banner_nobody_named', 'banner-nobody-named')
+
+    def test_a_daemon_that_takes_this_odoo_for_its_operator_is_told(self):
+        self.addCleanup(host.order, 'alone')
+        with patch.dict(os.environ, {'NETWORK_AUDIT_RUN_DIR': host.order('insider')}):
+            self.tour('banner_whole_host', 'banner-whole-host')
+
+    def test_a_daemon_that_hangs_is_told(self):
+        self.addCleanup(host.order, 'thaw')
+        host.order('freeze')
+        self.tour('banner_slow', 'banner-slow')
+
+    def test_a_daemon_that_cannot_answer_says_why(self):
+        scene.crowd(self)
+        self.tour('banner_failed', 'banner-failed')
+
+    def test_an_odoo_that_does_not_answer_is_told(self):
+        self.operations()
+        self.tour('all_clear', at_end=self.cut_off)
+
+    def cut_off(self, browser):
+        """As with a cable that was drawn; what was shown stays."""
+        nothing = {'latency': 0, 'downloadThroughput': -1, 'uploadThroughput': -1}
+        browser._websocket_request('Network.enable')
+        browser._websocket_request(
+            'Network.emulateNetworkConditions', params={'offline': True, **nothing}
+        )
+        away = '.o_network_audit_banner[data-state=odoo_away]'
+        host.wait_for(lambda: evaluate(browser, f"!!document.querySelector('{away}')"))
+        still = "!!document.querySelector('.o_network_audit_hero[data-verdict=all-clear]')"
+        self.assertTrue(evaluate(browser, still))
+        self._shoot(browser, 'banner-odoo-away')
+
     def test_a_daemon_that_is_older_than_the_app_is_told(self):
         # There is no older daemon to be had: the app is newer than this one.
         with patch.object(client, 'NEEDED_API', client.NEEDED_API + 1):
@@ -250,6 +288,10 @@ class TestBanners(Tours):
         self.addCleanup(os.chmod, self.folder, 0o700)
         self.tour('banner_denied', 'banner-denied')
 
-    def test_another_program_answers(self):
-        scene.listen(self, b'220 mail.example.com ESMTP\r\n')
+    def test_another_server_listens(self):
+        scene.lead_to(self, scene.database_server(self.env))
         self.tour('banner_foreign', 'banner-foreign')
+
+    def test_another_program_answers(self):
+        scene.web_server(self)
+        self.tour('banner_foreign', 'banner-foreign-answer')

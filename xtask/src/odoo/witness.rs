@@ -1,6 +1,7 @@
 //! A daemon for an Odoo that runs an addon's tests: a real one, that audits this very Odoo, and that the tests may stop,
 //! start and ask as its host would.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +19,7 @@ use super::Installation;
 use crate::cgroup::{self, Group};
 use crate::process;
 use crate::programs::{self, Profile};
-use crate::service::Unit;
+use crate::service::{self, Unit};
 use crate::{account::Account, paths};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,13 +47,13 @@ impl Witness {
         // The daemon's account may not be able to enter the checkout.
         let copy = folder.join("bin/auditor");
         fs::copy(program, &copy).context("the daemon cannot be copied")?;
-        let mut daemon = Daemon::new(&folder, "own", copy.clone(), scope(&group)?);
+        let mut daemon = Daemon::new(&folder, "own", copy.clone(), scope(&group)?, service::UID);
         daemon.start()?;
         let listener = UnixListener::bind(folder.join("host.sock")).context("the host's socket cannot be made")?;
         fs::set_permissions(folder.join("host.sock"), fs::Permissions::from_mode(0o666))?;
         let over = Arc::new(AtomicBool::new(false));
         let scope = scope(&group)?;
-        let host = Host { daemon, stranger: None, other: None, folder: folder.clone(), copy, scope };
+        let host = Host { daemon, others: HashMap::new(), folder: folder.clone(), copy, scope };
         let thread = thread::spawn({
             let over = Arc::clone(&over);
             move || host.serve(&listener, &over)
@@ -93,10 +94,9 @@ fn scope(group: &Group) -> Result<String> {
 /// Does what the tests say, a line each, and answers with a line: `ok …` or `failed …`.
 struct Host {
     daemon: Daemon,
-    /// Another daemon, that does not audit this Odoo.
-    stranger: Option<(Daemon, Group)>,
-    /// Another one that does, with a ledger and keys of its own.
-    other: Option<Daemon>,
+    /// Other daemons by what they are called here, with a ledger and keys of their own, and the group that they audit
+    /// where it is not this Odoo's.
+    others: HashMap<&'static str, (Daemon, Option<Group>)>,
     folder: PathBuf,
     copy: PathBuf,
     scope: String,
@@ -131,9 +131,16 @@ impl Host {
                 self.daemon.forget()?;
                 self.daemon.start()?;
             }
-            "stranger" => return self.stranger(),
-            "other" => return self.other(),
-            "alone" => self.other = None,
+            // It hangs, and goes on.
+            "freeze" => self.daemon.signal(libc::SIGSTOP)?,
+            "thaw" => self.daemon.signal(libc::SIGCONT)?,
+            // Another one, that does not audit this Odoo.
+            "stranger" => return self.another("stranger", Some(Group::new()?), service::UID),
+            // One of the same account as this Odoo, which it therefore takes for its operator.
+            "insider" => return self.another("insider", Some(Group::new()?), Account::find()?.uid),
+            // One that audits it as well.
+            "other" => return self.another("other", None, service::UID),
+            "alone" => self.others.clear(),
             // As its operator on the host.
             "auditor" => return self.daemon.auditor(&rest.split(' ').collect::<Vec<_>>()),
             _ => bail!("no such order: {order}"),
@@ -141,23 +148,15 @@ impl Host {
         Ok(String::new())
     }
 
-    fn stranger(&mut self) -> Result<String> {
-        if self.stranger.is_none() {
-            let group = Group::new()?;
-            let mut daemon = Daemon::new(&self.folder, "stranger", self.copy.clone(), scope(&group)?);
+    /// Starts another daemon, if it does not run; returns its folder.
+    fn another(&mut self, name: &'static str, elsewhere: Option<Group>, uid: u32) -> Result<String> {
+        if !self.others.contains_key(name) {
+            let scope = elsewhere.as_ref().map_or_else(|| Ok(self.scope.clone()), scope)?;
+            let mut daemon = Daemon::new(&self.folder, name, self.copy.clone(), scope, uid);
             daemon.start()?;
-            self.stranger = Some((daemon, group));
+            self.others.insert(name, (daemon, elsewhere));
         }
-        Ok(self.folder.join("stranger/run").display().to_string())
-    }
-
-    fn other(&mut self) -> Result<String> {
-        if self.other.is_none() {
-            let mut daemon = Daemon::new(&self.folder, "other", self.copy.clone(), self.scope.clone());
-            daemon.start()?;
-            self.other = Some(daemon);
-        }
-        Ok(self.folder.join("other/run").display().to_string())
+        Ok(self.folder.join(name).join("run").display().to_string())
     }
 }
 
@@ -167,12 +166,13 @@ struct Daemon {
     folder: PathBuf,
     program: PathBuf,
     scope: String,
+    uid: u32,
     child: Option<Child>,
 }
 
 impl Daemon {
-    fn new(folder: &Path, name: &str, program: PathBuf, scope: String) -> Self {
-        Self { folder: folder.join(name), program, scope, child: None }
+    fn new(folder: &Path, name: &str, program: PathBuf, scope: String, uid: u32) -> Self {
+        Self { folder: folder.join(name), program, scope, uid, child: None }
     }
 
     fn command(&self, mut command: Command) -> Command {
@@ -190,11 +190,11 @@ impl Daemon {
             let path = self.folder.join(name);
             fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-            unit.give(&path)?;
+            unit.give_to(&path, self.uid)?;
         }
         let path = self.folder.join("daemon.log");
         let log = fs::OpenOptions::new().append(true).create(true).open(&path)?;
-        let mut command = self.command(unit.command(&self.program)?);
+        let mut command = self.command(unit.command_as(&self.program, self.uid)?);
         command.args(["run", "--scope", &self.scope]).stdout(log.try_clone()?).stderr(log);
         let child = self.child.insert(command.spawn().context("the daemon does not start")?);
         let deadline = Instant::now() + PATIENCE;
@@ -212,9 +212,17 @@ impl Daemon {
         }
     }
 
+    fn signal(&self, signal: i32) -> Result<()> {
+        let child = self.child.as_ref().context("the daemon does not run")?;
+        process::signal(child.id(), signal);
+        Ok(())
+    }
+
     fn end(&mut self, signal: i32) {
         if let Some(mut child) = self.child.take() {
             process::signal(child.id(), signal);
+            // One that was frozen ends when it goes on.
+            process::signal(child.id(), libc::SIGCONT);
             let _ = child.wait();
         }
     }

@@ -117,11 +117,15 @@ for (const state of [
     "absent",
     "stopped",
     "denied",
+    "slow",
+    "failed",
     "foreign",
     "other_ledger",
     "stranger",
     "old",
     "auditing_off",
+    "whole_host",
+    "nobody_named",
 ]) {
     add(`banner_${state}`, [
         see("the banner names the state", `.o_network_audit_banner[data-state=${state}]`),

@@ -184,8 +184,10 @@ export function remedies(state, { here, status, report }) {
             view(
                 "warning",
                 "fa-exclamation-triangle",
-                _t("Connections are recorded, modules are not named"),
-                _t("The addon's hook could not be set in this process: Odoo's log says why."),
+                _t("Connections are recorded, modules are not named as they should be"),
+                _t(
+                    "The addon could not be set up as a whole in this process: Odoo's log says why."
+                ),
                 [
                     step(_t("Load the addon with the server, before any request."), here.load),
                     step(_t("Restart Odoo.")),
@@ -197,11 +199,11 @@ export function remedies(state, { here, status, report }) {
                 "fa-server",
                 _t("This Odoo is not known as an instance"),
                 _t(
-                    "The daemon takes it for the host's administrator, because it runs as root, and shows the whole host."
+                    "The daemon takes it for the host's administrator, because it runs as root or as the daemon's own account, and shows the whole host."
                 ),
                 [
                     step(_t("Is this Odoo within the daemon's scope?"), "auditor status"),
-                    step(_t("Do not run Odoo as root.")),
+                    step(_t("Give Odoo an account of its own, that is neither of the two.")),
                 ]
             ),
         nobody_named: () =>
