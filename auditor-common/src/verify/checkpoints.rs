@@ -1,12 +1,49 @@
 //! Checkpoint after checkpoint: roots and signatures.
 
-use super::rows::{Broken, changed_or_link, tail_violated};
-use super::{Finding, Released, Scope, Verifier};
+use super::{Finding, Question, Released, Scope, Verifier};
+use crate::body::Seal;
 use crate::checkpoint::SignedCheckpoint;
 use crate::merkle::{Hash, sha256, subtrees};
 use crate::note::NoteError;
+use crate::record::Entry;
+
+/// A SEAL, and what its checkpoint must be like.
+#[derive(Clone, Debug)]
+pub(super) struct LastSeal {
+    seq: u64,
+    end_of_epoch: bool,
+    previous_checkpoint: Hash,
+    previous_size: u64,
+    wall_ns: u64,
+    epoch: u32,
+}
+
+impl LastSeal {
+    pub(super) fn of(entry: &Entry, seal: &Seal) -> Self {
+        Self {
+            seq: entry.seq,
+            end_of_epoch: seal.end_of_epoch,
+            previous_checkpoint: seal.previous_checkpoint,
+            previous_size: seal.previous_size,
+            wall_ns: entry.wall_ns,
+            epoch: entry.epoch,
+        }
+    }
+}
 
 impl Verifier {
+    /// Was the last record one whose checkpoint must be there?
+    #[must_use]
+    pub fn expects_a_checkpoint(&self) -> bool {
+        self.seal.as_ref().is_some_and(|seal| seal.end_of_epoch || matches!(self.evidence.scope, Scope::Store))
+    }
+
+    /// Looks at the checkpoint of the present size.
+    pub fn checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
+        let outcome = self.look_at_checkpoint(size, note);
+        self.keep(outcome)
+    }
+
     /// Every SEAL is the last leaf of a checkpoint: one that has none was robbed of it.
     pub(super) fn seal_has_its_checkpoint(&mut self) -> Result<(), Finding> {
         match self.seal.take() {
@@ -19,16 +56,14 @@ impl Verifier {
         }
     }
 
-    pub(super) fn look_at_checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
+    fn look_at_checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
         let record = size.saturating_sub(1);
         let wrong = |sentence: String| Finding::integrity(record, format!("checkpoint of size {size}: {sentence}"));
         if size > self.next() {
             let sentence = format!("records {} to {record} are missing, which a checkpoint covers", self.next());
-            return Err(tail_violated(Some(self.next()), sentence));
+            return Err(Finding::violated(Question::Tail, Some(self.next()), sentence));
         }
-        if let Some(Broken { before }) = self.broken {
-            return Err(changed_or_link(before));
-        }
+        self.links.hold()?;
         let signed = SignedCheckpoint::parse(note).map_err(|error| wrong(error.to_string()))?;
         let Some(seal) = self.seal.take() else {
             return Err(wrong("its last record is not a SEAL".to_owned()));
@@ -63,7 +98,7 @@ impl Verifier {
         {
             if released.checkpoint != signed.checkpoint {
                 let sentence = format!("another root was released at size {size}: the ledger was forked");
-                return Err(super::rows::tail_violated(Some(size - 1), sentence));
+                return Err(Finding::violated(Question::Tail, Some(record), sentence));
             }
             self.released_met = true;
         }
@@ -82,9 +117,7 @@ impl Verifier {
     }
 
     fn look_at_the_rest(&mut self, right: &[Hash], note: &[u8]) -> Result<(), Finding> {
-        if let Some(Broken { before }) = self.broken {
-            return Err(changed_or_link(before));
-        }
+        self.links.hold()?;
         self.seal_has_its_checkpoint()?;
         let end = self.next();
         let wrong = |sentence: String| Finding::integrity(end.saturating_sub(1), format!("the checkpoint: {sentence}"));

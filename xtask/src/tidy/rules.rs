@@ -138,7 +138,6 @@ pub const LONG_FILES: &[(&str, &str)] = &[
         "auditor-common/src/body.rs",
         "one type for each class of record: a table of the format, with a sentence for each key",
     ),
-    ("auditor-common/src/verify/rows.rs", "one state machine, told from the first row to the last"),
     (
         "auditor-userspace/src/store/open.rs",
         "one sequence: every way in which a store can be found, and what is done then",
