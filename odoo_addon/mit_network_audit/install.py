@@ -5,7 +5,6 @@ Here, and only here, is what the core has to know of Odoo: which route, cron and
 running code serves, and who serves what comes in.
 """
 
-import contextlib
 import functools
 import importlib.util
 import inspect
@@ -21,6 +20,7 @@ from odoo.addons.base.models import ir_cron
 
 from .core import carry, frames, hook, layers
 from .core.origin import CRON, CURRENT, Host, Origin
+from .core.recorder import Server
 from .core.wrapper import Wrapper
 
 _logger = logging.getLogger(__name__)
@@ -111,12 +111,12 @@ def _noting_route(recorder):
         def set_request_dispatcher(self, rule):
             try:
                 # The rules of a database are its own, those without one are of no database.
-                origin = getattr(rule, SERVED_ATTRIBUTE, None)
-                if origin is None or origin.database != self.db:
-                    origin = _served_by(rule, self)
-                    setattr(rule, SERVED_ATTRIBUTE, origin)
-                setattr(self, ROUTE_ATTRIBUTE, origin.name)
-                _claim_served(recorder, self, origin)
+                server = getattr(rule, SERVED_ATTRIBUTE, None)
+                if server is None or server.origin.database != self.db:
+                    server = Server(_served_by(rule, self))
+                    setattr(rule, SERVED_ATTRIBUTE, server)
+                setattr(self, ROUTE_ATTRIBUTE, server.origin.name)
+                _claim_served(recorder, self, server)
             except Exception:
                 recorder.failed()
             return original(self, rule)
@@ -167,9 +167,8 @@ def _noting_static(recorder):
             try:
                 # The file is there, so what stands before its folder is the name of a module.
                 module = self.httprequest.path[1:].partition('/static/')[0]
-                _claim_served(
-                    recorder, self, Origin((module,), module, name='static files', database=self.db)
-                )
+                origin = Origin((module,), module, name='static files', database=self.db)
+                _claim_served(recorder, self, Server(origin))
             except Exception:
                 recorder.failed()
             return original(self)
@@ -179,25 +178,35 @@ def _noting_static(recorder):
     return wrapping
 
 
-def _claim_served(recorder, request, origin):
+def _claim_served(recorder, request, server):
     """Says on whose behalf the accepted socket of this request is used."""
     environ = request.httprequest._HTTPRequest__environ
-    recorder.served(environ.get('werkzeug.socket') or environ.get('socket'), origin)
+    recorder.served(environ.get('werkzeug.socket') or environ.get('socket'), server)
 
 
 def _keeping_route(original):
-    """RPC hides the request from the methods that it calls: they still belong to its route."""
-
-    @contextlib.contextmanager
     def borrow_request():
-        token = CURRENT.set(_part_of(OdooHost.origin()))
-        try:
-            with original() as request:
-                yield request
-        finally:
-            CURRENT.reset(token)
+        return _Borrowed(original())
 
     return borrow_request
+
+
+class _Borrowed:
+    """RPC hides the request from the methods that it calls: they still belong to its route."""
+
+    __slots__ = ('_borrowing', '_token')
+
+    def __init__(self, borrowing):
+        self._borrowing = borrowing
+
+    def __enter__(self):
+        request = self._borrowing.__enter__()
+        self._token = CURRENT.set(_part_of(getattr(request, ROUTE_ATTRIBUTE, None)))
+        return request
+
+    def __exit__(self, *raised):
+        CURRENT.reset(self._token)
+        return self._borrowing.__exit__(*raised)
 
 
 @functools.lru_cache(maxsize=1024)

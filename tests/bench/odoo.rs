@@ -1,5 +1,8 @@
 //! `bench-odoo [SECONDS]`: what the addon costs an Odoo. The same one with it and without, side by side and turn by turn,
 //! while a daemon watches both and while there is none; and what its hook costs in Odoo's own interpreter.
+//!
+//! Both have one processor and its caches, and whoever asks has another: left to the scheduler, two processes of one
+//! program differ by five per cent, and not in favour of the same one twice.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -7,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use auditor_tests::bench::{Row, median, print, row};
 use auditor_tests::{Daemon, Door, Group, Odoo, Rpc, Scope, Servers, Start, an_odoo, checkout};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use xtask::odoo::Installation;
 
-/// Two processes of one program differ by some per cent, by where their memory happens to lie: so each pair is started
-/// several times.
-const STARTS: usize = 7;
+/// Two processes of one program differ by a per cent, by where their memory happens to lie: so each pair is started
+/// several times, and either goes first.
+const STARTS: usize = 10;
 /// Requests before anything is measured: caches are filled, a worker has its registry, the ring is handed over.
 const WARM_UP: usize = 60;
 
@@ -21,12 +25,15 @@ struct Pair {
     group: Group,
     with: Odoo,
     without: Odoo,
+    processors: Processors,
     _servers: Servers,
 }
 
 impl Pair {
     fn start(group: Group, run_folder: &Path) -> Self {
         let servers = Servers::start();
+        let processors = Processors::new();
+        processors.be_served();
         let start = |door| {
             // Sets and dicts of strings in the same order in both.
             let environment = vec![("PYTHONHASHSEED", "0".to_owned())];
@@ -34,12 +41,16 @@ impl Pair {
             Odoo::start(Start { workers: 1, door, environment, ..start })
         };
         let (with, without) = (start(Door::Loaded), start(Door::Nowhere));
-        Self { group, with, without, _servers: servers }
+        Self { group, with, without, processors, _servers: servers }
     }
 
-    fn start_again(&mut self) {
-        self.with.kill_and_start_again(&self.group);
-        self.without.kill_and_start_again(&self.group);
+    fn start_again(&mut self, turn: usize) {
+        let mut both = [&mut self.with, &mut self.without];
+        both.rotate_left(turn % 2);
+        self.processors.be_served();
+        for odoo in both {
+            odoo.kill_and_start_again(&self.group);
+        }
     }
 
     /// Throughput with the addon, of the throughput without: of a plain page, and of a call of a model's method.
@@ -47,14 +58,44 @@ impl Pair {
         let mut all = [Vec::new(), Vec::new()];
         for turn in 0..STARTS {
             if turn > 0 {
-                self.start_again();
+                self.start_again(turn);
             }
+            self.processors.ask();
             let each = Duration::from_secs(seconds) / (2 * STARTS as u32);
             let (with, without) = (Client::of(&self.with), Client::of(&self.without));
             all[0].push(ratio(each, || with.page(), || without.page()));
             all[1].push(ratio(each, || with.call(), || without.call()));
         }
-        all.map(median)
+        all.map(|ratios| ratios.iter().sum::<f64>() / STARTS as f64)
+    }
+}
+
+/// The processors that this program may run on, shared out between who asks and who answers.
+struct Processors {
+    asking: CpuSet,
+    answering: CpuSet,
+}
+
+impl Processors {
+    fn new() -> Self {
+        let all = sched_getaffinity(None).expect("the processors of this program");
+        let mut each = (0..CpuSet::MAX_CPU).filter(|&number| all.is_set(number));
+        let only = |number| {
+            let mut set = CpuSet::new();
+            set.set(number);
+            set
+        };
+        let asking = each.next().map_or(all, only);
+        Self { asking, answering: each.next_back().map_or(asking, only) }
+    }
+
+    /// Whoever is started from here on answers: Odoo with its workers, and the database if it is not running yet.
+    fn be_served(&self) {
+        sched_setaffinity(None, &self.answering).expect("one of its own processors");
+    }
+
+    fn ask(&self) {
+        sched_setaffinity(None, &self.asking).expect("one of its own processors");
     }
 }
 

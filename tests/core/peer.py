@@ -11,7 +11,6 @@ import select
 import socket
 import struct
 import sys
-import zlib
 
 HEADER_LEN, ENTRIES, ENTRY_LEN = 4096, 4096, 64
 STRINGS_OFFSET = HEADER_LEN + ENTRIES * ENTRY_LEN
@@ -50,10 +49,11 @@ class Ring:
 
     def entry(self, sequence):
         raw = os.pread(self.fd, ENTRY_LEN, HEADER_LEN + (sequence - 1) % ENTRIES * ENTRY_LEN)
-        found, time, key, chain, site, origin, database, detail, port, operation, channel, crc = (
+        found, time, key, chain, site, origin, database, detail, port, operation, channel, checksum = (
             struct.unpack('<QQQ4I16sHBBI', raw)
         )
-        assert found == sequence and crc == zlib.crc32(raw[:60]), (sequence, raw)
+        reckoned = int.from_bytes(raw[:60], 'little') % (2**61 - 1) & 0xFFFFFFFF ^ 0xFFFFFFFF
+        assert found == sequence and checksum == reckoned, (sequence, raw)
         return {
             'pid': self.pid,
             'sequence': sequence,
@@ -97,7 +97,7 @@ class Daemon:
                 'iII', connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             )
             hello, ancillary, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(4))
-            assert hello == struct.pack('<8sIQ', b'NAHINTS1', 1, STRINGS_OFFSET + 512 * 1024), hello
+            assert hello == struct.pack('<8sIQ', b'NAHINTS1', 2, STRINGS_OFFSET + 512 * 1024), hello
             rights = array.array('i')
             rights.frombytes(ancillary[0][2])
             self.connections.append(connection)

@@ -80,11 +80,11 @@ class Ring(unittest.TestCase):
 
     def put(self, number, chain=0):
         ids = hints.IDS.pack(chain, 0, 0, 0)
-        self.ring.write(1, hints.CONNECT, number.to_bytes(8, 'little'), (ids, 0), bytes(16), 0)
+        self.ring.write(1, hints.CONNECT, number, (ids, 0), bytes(16), 0)
 
     def test_a_new_ring_says_whose_it_is(self):
         magic, version, pid, boot_id = struct.unpack('<8sII16s', os.pread(self.ring.fd, 32, 0))
-        self.assertEqual((magic, version, pid), (b'NAHINTS1', 1, os.getpid()))
+        self.assertEqual((magic, version, pid), (b'NAHINTS1', hints.VERSION, os.getpid()))
         with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as source:
             self.assertEqual(boot_id.hex(), source.read().strip().replace('-', ''))
         self.assertEqual(self.reader.counters()['strings_used'], 8)

@@ -31,6 +31,10 @@ def nowhere():
         return sock.getsockname()[1]
 
 
+def server():
+    return core('recorder').Server(core('origin').Origin(('vendor',), 'vendor'))
+
+
 def begin_anew():
     """As after a fork: no ring and no connection yet."""
     recorder.release()
@@ -325,7 +329,7 @@ class Claims(unittest.TestCase):
     def test_who_serves_has_the_hook_say_that_it_lives_when_the_daemon_is_looked_for(self):
         with socket.create_server(('127.0.0.1', 0)) as listener:
             with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
-                served = core('origin').Origin(('vendor',), 'vendor')
+                served = server()
                 recorder.ring.look_at = time.monotonic_ns() + client.BACK_OFF
                 self.check_beats(False, lambda: recorder.served(accepted, served))
                 recorder.ring.look_at = 0
@@ -348,8 +352,8 @@ class Claims(unittest.TestCase):
                 for hook in hooks:
                     hook.__code__ = _mute(len(hook.__code__.co_freevars))
                 sys.audit(core('hook').ALIVE)
-                served = core('origin').Origin(('vendor',), 'vendor')
-                recorder.append(hints.SERVE, bytes(8), served)
+                with socket.create_server(('127.0.0.1', 0)) as listener:
+                    recorder.served(listener, server())
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
@@ -412,8 +416,8 @@ class Daemons(unittest.TestCase):
         self.assertLessEqual(recorder.ring.look_at, time.monotonic_ns() + client.NOBODY_BACK_OFF)
         self.assertFalse(recorder.link.is_up)
         recorder.ring.look_at = 0
-        with patch.object(client._socket, 'socket', side_effect=AssertionError):
-            recorder.append(hints.SERVE, bytes(8), core('origin').Origin(('vendor',), 'vendor'))
+        with socket.socket() as sock, patch.object(client._socket, 'socket', side_effect=AssertionError):
+            recorder.served(sock, server())
 
     def test_a_daemon_that_hangs_up_at_once_is_left_alone(self):
         daemon = peer.Daemon(RUN_DIR)

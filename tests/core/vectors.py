@@ -12,7 +12,6 @@ import json
 import pathlib
 import struct
 import sys
-import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'odoo_addon' / 'mit_network_audit'))
 
@@ -136,22 +135,16 @@ CLAIMS = [
 NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 5: 'call', 6: 'serve'}
 
 
-def key(number):
-    return number.to_bytes(8, 'little')
-
-
 def entry(sequence, time, key, ids, detail, port, operation, channel):
-    body = hints.ENTRY.pack(
-        sequence, time, key, hints.IDS.pack(*ids), detail, port, operation, channel
-    )
-    return hints.SEALED.pack(body, zlib.crc32(body))
+    body = struct.pack('<QQQ4I16sHBB', sequence, time, key, *ids, detail, port, operation, channel)
+    return body + struct.pack('<I', 0xFFFFFFFF ^ (int.from_bytes(body, 'little') % (2**61 - 1) & 0xFFFFFFFF))
 
 
 def entry_lines():
     for name, sequence, time, number, *rest in ENTRIES:
-        raw = entry(sequence, time, key(number), *rest)
+        raw = entry(sequence, time, number, *rest)
         yield f'entry {name}', raw, as_json(raw)
-    whole = entry(1, 1, key(1), (8, 0, 0, 0), bytes(16), 0, hints.CONNECT, 0)
+    whole = entry(1, 1, 1, (8, 0, 0, 0), bytes(16), 0, hints.CONNECT, 0)
     yield 'entry all zero', bytes(64), None
     yield 'entry with a flipped bit in its key', whole[:16] + b'\0' + whole[17:], None
     yield 'entry with a flipped bit in its checksum', whole[:63] + bytes([whole[63] ^ 1]), None
@@ -182,7 +175,7 @@ def ring_lines():
     for number, claim in enumerate(CLAIMS, 1):
         operation, about, *texts, detail, port, channel = claim
         ids = hints.IDS.pack(*[intern(text) if text else 0 for text in texts])
-        write(number * 1_000, operation, key(about), (ids, channel), detail, port)
+        write(number * 1_000, operation, about, (ids, channel), detail, port)
     used = int.from_bytes(memory[hints.STRINGS_USED_AT : hints.STRINGS_USED_AT + 8], 'little')
     entries = memory[hints.HEADER_LEN : hints.HEADER_LEN + len(CLAIMS) * hints.ENTRY_LEN]
     yield (
@@ -222,7 +215,7 @@ def found(operation, number, chain, site, origin, database, detail, port, channe
 def text():
     lines = ['# name | hex | json: written by tests/core/vectors.py, read by Rust and Python']
     lines += [
-        f'hello | {hints.HELLO.hex()} | {json.dumps({"version": 1, "length": hints.FILE_LEN})}'
+        f'hello | {hints.HELLO.hex()} | {json.dumps({"version": hints.VERSION, "length": hints.FILE_LEN})}'
     ]
     for name, raw, meaning in (*entry_lines(), *ring_lines()):
         lines.append(f'{name} | {raw.hex()} | {json.dumps(meaning, ensure_ascii=False)}')

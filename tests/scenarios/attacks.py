@@ -43,6 +43,12 @@ def core(name):
     return importlib.import_module(f'odoo.addons.mit_network_audit.core.{name}')
 
 
+def sealed(body):
+    """An entry of a ring, with the checksum that it should have."""
+    number = int.from_bytes(body, 'little') % (2**61 - 1)
+    return body + struct.pack('<I', ~number & 0xFFFFFFFF)
+
+
 def connect_unheard(connection, host, port):
     """A `connect()` that tells no hook."""
     address = struct.pack('=H', socket.AF_INET) + struct.pack('>H', port) + socket.inet_aton(host) + bytes(8)
@@ -93,15 +99,15 @@ class Attacks:
 
     def call_without_socket(self, module):
         """A call over a socket that there never was."""
-        self._claim(module, 'CALL', (1 << 60).to_bytes(8, 'little'))
+        self._claim(module, 'CALL', 1 << 60)
 
     def call_over(self, cookie, module):
         """A call over a socket that is another process's."""
-        self._claim(module, 'CALL', cookie.to_bytes(8, 'little'))
+        self._claim(module, 'CALL', cookie)
 
     def spawn_by(self, thread, module):
         """A spawn in the name of a thread that is another process's."""
-        self._claim(module, 'SPAWN', thread.to_bytes(8, 'little'))
+        self._claim(module, 'SPAWN', thread)
 
     # Lies that stay within what a process may say of itself, and replays.
 
@@ -120,7 +126,7 @@ class Attacks:
         # As it was, and under the next number.
         for body in (entry[:60], struct.pack('<Q', head + 1) + entry[8:60]):
             at = hints.HEADER_LEN + (head % hints.ENTRIES) * hints.ENTRY_LEN
-            hints.SEALED.pack_into(memory, at, body, hints.zlib.crc32(body))
+            memory[at : at + hints.ENTRY_LEN] = sealed(body)
             struct.pack_into('<Q', memory, hints.COUNTERS_AT, head + 1)
         connect_unheard(connection, host, port)
         own = connection.getsockname()[1]
@@ -132,7 +138,7 @@ class Attacks:
         recorder, hints = self.recorder(), core('hints')
         go = caller(module)
         for number in range(count):
-            go(recorder.claim, hints.SEND, number.to_bytes(8, 'little'), sys._getframe())
+            go(recorder.claim, hints.SEND, number, sys._getframe())
 
     # Silencing the hook: one way each.
 
@@ -210,7 +216,7 @@ class Attacks:
                 '<QQQ4I16sHBB', slot + 1, 1, slot + 1, 8, 9, 10, hints.STRINGS_LEN - 1, bytes(16), 0, hints.CALL, 0xFF
             )
             at = hints.HEADER_LEN + slot * hints.ENTRY_LEN
-            hints.SEALED.pack_into(memory, at, body, hints.zlib.crc32(body))
+            memory[at : at + hints.ENTRY_LEN] = sealed(body)
         memory[hints.STRINGS_OFFSET : hints.FILE_LEN] = bytes([9, 0]) * (hints.STRINGS_LEN // 2)
         struct.pack_into('<Q', memory, hints.COUNTERS_AT, hints.ENTRIES)
 

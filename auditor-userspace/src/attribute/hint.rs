@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use auditor_common::endpoint::Endpoint;
 use auditor_common::hint::{
-    ENTRIES, ENTRY_LEN, Entry, FILE_LEN, HEADER_LEN, MAGIC, VERSION, channel, header, mark, operation,
+    ENTRIES, ENTRY_LEN, Entry, FILE_LEN, HEADER_LEN, MAGIC, VERSION, channel, checksum, header, mark, operation,
 };
 use strings::Strings;
 
@@ -412,7 +412,7 @@ fn judge(raw: &[u8; ENTRY_LEN], sequence: u64) -> Slot {
 /// An entry, if its checksum fits.
 #[must_use]
 pub fn decode(raw: &[u8; ENTRY_LEN]) -> Option<Entry> {
-    if crc32fast::hash(&raw[..60]) != u32::from_le_bytes(take(raw, 60)) {
+    if checksum(&take(raw, 0)) != u32::from_le_bytes(take(raw, 60)) {
         return None;
     }
     Some(Entry {

@@ -8,21 +8,21 @@ SO_COOKIE = 57  # include/uapi/asm-generic/socket.h
 INTERNET = frozenset((_socket.AF_INET, _socket.AF_INET6))
 PACKET = getattr(_socket, 'AF_PACKET', None)  # Linux has it
 
+SOCKET = _socket.socket
 # Both by the C type's own methods: a subclass cannot answer for itself.
-family = _socket.socket.family.__get__
+family = SOCKET.family.__get__
 
 
-def cookie(sock, getsockopt=_socket.socket.getsockopt, level=_socket.SOL_SOCKET, name=SO_COOKIE):
-    """The socket's cookie: eight bytes, in the order in which the ring has them."""
-    return getsockopt(sock, level, name, 8)
-
-
-if sys.byteorder == 'big':
-    _as_host = cookie
-
-    def cookie(sock):
-        """The socket's cookie: eight bytes, in the order in which the ring has them."""
-        return _as_host(sock)[::-1]
+def cookie(
+    sock,
+    number=int.from_bytes,
+    getsockopt=SOCKET.getsockopt,
+    level=_socket.SOL_SOCKET,
+    name=SO_COOKIE,
+    order=sys.byteorder,
+):
+    """The socket's cookie, a number of 64 bits."""
+    return number(getsockopt(sock, level, name, 8), order)
 
 
 def detail(method, length):
@@ -33,7 +33,7 @@ def detail(method, length):
 def kernel_socket(sock):
     """The C socket under a wrapper (gevent's is `_sock`, pyOpenSSL's is `socket`), or None."""
     for _ in range(4):
-        if isinstance(sock, _socket.socket):
+        if isinstance(sock, SOCKET):
             return sock
         sock = getattr(sock, '_sock', None) or getattr(sock, 'socket', None)
     return None

@@ -12,12 +12,11 @@ import mmap
 import os
 import struct
 import time
-import zlib
 
 from . import redaction
 
 MAGIC = b'NAHINTS1'
-VERSION = 1
+VERSION = 2
 HEADER_LEN = 4096
 ENTRIES = 4096
 ENTRY_LEN = 64
@@ -52,8 +51,13 @@ HEAD = struct.Struct('<8sII16s')
 COUNTERS = struct.Struct('<4Q')
 STRINGS = struct.Struct('<2Q')
 IDS = struct.Struct('<4I')  # chain, site, origin, database
-ENTRY = struct.Struct('<QQ8s16s16sHBB')
-SEALED = struct.Struct('<60sI')  # an entry and its checksum
+# What an entry says beside its number, its time and its key: ids, detail, port, operation, channel.
+SAYING = struct.Struct('<16s16sHBB')
+ENTRY = struct.Struct('<QQQ36sI')  # number, time, key, saying, checksum
+# The checksum is of the number that the bytes before it are, modulo this prime. Every eight bytes
+# have a weight of their own in it, so that most of it need not be reckoned at each entry.
+PRIME = 2**61 - 1
+LOW = 2**32 - 1
 HELLO = struct.Struct('<8sIQ').pack(MAGIC, VERSION, FILE_LEN)
 NO_DETAIL = bytes(16)
 
@@ -91,6 +95,7 @@ class Ring:
         'look_at',
         'beat_at',
         'write',
+        'put',
         'intern',
         'count_failure',
         'beat',
@@ -115,7 +120,7 @@ class Ring:
         HEAD.pack_into(self._memory, 0, MAGIC, VERSION, os.getpid(), boot_id())
         STRINGS.pack_into(self._memory, STRINGS_USED_AT, STRINGS_BEGIN, 0)
         self.intern = interning(self._memory)
-        self.write, self.count_failure, self.beat = writing(self._memory)
+        self.write, self.put, self.count_failure, self.beat = writing(self._memory)
         # Origin -> what an entry says about it: the ids of its texts, and the byte of channel and
         # marks.
         self.known = {}
@@ -138,9 +143,18 @@ class Ring:
 # variable is one step for every other thread.
 
 
+def weight(saying):
+    """What a saying is in the checksum: 2 to the 192 is 2 to the 9 modulo `PRIME`."""
+    return (int.from_bytes(saying, 'little') << 9) % PRIME
+
+
 def writing(memory):
-    """The functions that append a claim, count a failure, and say that the hook is alive."""
-    pack, seal, pack_counters, crc32 = ENTRY.pack, SEALED.pack_into, COUNTERS.pack_into, zlib.crc32
+    """The functions that append a claim, count a failure, and say that the hook is alive.
+
+    A claim is appended in two ways: by the hook, which is alive then, and by who has its saying and
+    the weight of it ready.
+    """
+    say, pack_entry, pack_counters = SAYING.pack, ENTRY.pack_into, COUNTERS.pack_into
     # `next` on a counter is one step for the interpreter: two threads never get the same number.
     next_sequence = itertools.count(1).__next__
     # Whoever makes a ring is alive.
@@ -148,15 +162,18 @@ def writing(memory):
     pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
     def write(now, operation, key, known, detail, port):
-        nonlocal newest, heartbeat
-        sequence = next_sequence()
+        nonlocal heartbeat
         ids, channel = known
-        body = pack(sequence, now, key, ids, detail, port, operation, channel)
+        saying = say(ids, detail, port, operation, channel)
+        heartbeat = now
+        put(now, key, saying, weight(saying))
+
+    def put(now, key, saying, weighed):
+        nonlocal newest
+        sequence = next_sequence()
         at = HEADER_LEN + ((sequence - 1) & (ENTRIES - 1)) * ENTRY_LEN
-        seal(memory, at, body, crc32(body))
-        # Who serves a request is claimed by a wrapper: it says nothing about the hook.
-        if operation != SERVE:
-            heartbeat = now
+        checksum = (sequence + (now << 3) + (key << 6) + weighed) % PRIME & LOW ^ LOW
+        pack_entry(memory, at, sequence, now, key, saying, checksum)
         if sequence > newest:
             newest = sequence
         # Invariant: when a thread leaves this function, the head covers its entry.
@@ -172,7 +189,7 @@ def writing(memory):
         heartbeat = now
         pack_counters(memory, COUNTERS_AT, newest, 0, failures, heartbeat)
 
-    return write, count_failure, beat
+    return write, put, count_failure, beat
 
 
 def interning(memory):

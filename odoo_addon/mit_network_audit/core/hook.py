@@ -48,7 +48,7 @@ def _events(recorder, getframe=sys._getframe):
     def of_thread(operation, count=None):
         def event(args):
             detail = count(args).to_bytes(16, 'little') if count else hints.NO_DETAIL
-            claim(operation, native_id().to_bytes(8, 'little'), getframe(2), detail)
+            claim(operation, native_id(), getframe(2), detail)
 
         return event
 

@@ -27,6 +27,17 @@ class _NoRing:
     beat_at = 0
 
 
+class Server:
+    """Who serves what comes in at some route, and how a ring says so."""
+
+    __slots__ = ('origin', 'said')
+
+    def __init__(self, origin):
+        self.origin = origin
+        # A ring, its saying of this origin, and the weight of that.
+        self.said = None, b'', 0
+
+
 class Recorder:
     """The one writer of a process and of its children, each into its own ring."""
 
@@ -45,7 +56,7 @@ class Recorder:
         self.append = self._appending()
         # (operation, key, frame, detail, port): a claim about the code that the frame runs.
         self.claim = self._claiming()
-        # (accepted socket, origin): on whose behalf it is used.
+        # (accepted socket, server): on whose behalf it is used.
         self.served = self._serving()
         # Say that the hook is alive: the second one, unless that was said just now.
         self.beat, self.beat_if_due = self._beating()
@@ -70,16 +81,35 @@ class Recorder:
 
         return append
 
-    def _serving(self):
-        append, kernel_socket, internet = self.append, calls.kernel_socket, calls.INTERNET
-        family, cookie, operation = calls.family, calls.cookie, hints.SERVE
+    def _serving(self, monotonic_ns=time.monotonic_ns):
+        # At every request, and by then whatever it needs has left the processor's caches: so most
+        # of it is made once for each server, and the rest is done in one place.
+        socket, kernel_socket, internet = calls.SOCKET, calls.kernel_socket, calls.INTERNET
+        family, cookie = calls.family, calls.cookie
 
-        def served(accepted, origin):
-            sock = kernel_socket(accepted)
-            if sock is not None and family(sock) in internet:
-                append(operation, cookie(sock), origin)
+        def served(accepted, server):
+            sock = accepted if isinstance(accepted, socket) else kernel_socket(accepted)
+            if sock is None or family(sock) not in internet:
+                return
+            now = monotonic_ns()
+            ring = self.ring
+            if not ring.mine[0] or now >= ring.look_at:
+                self._look(now)
+                ring = self.ring
+            said_to, saying, weighed = server.said
+            if said_to is not ring:
+                saying, weighed = self._say(ring, server)
+            # A wrapper claims this: it is no sign that the hook lives.
+            ring.put(now, cookie(sock), saying, weighed)
 
         return served
+
+    def _say(self, ring, server):
+        ids, channel = ring.known.get(server.origin) or self._learn(ring, server.origin)
+        saying = hints.SAYING.pack(ids, hints.NO_DETAIL, 0, hints.SERVE, channel)
+        weighed = hints.weight(saying)
+        server.said = ring, saying, weighed
+        return saying, weighed
 
     def _beating(self, monotonic_ns=time.monotonic_ns):
         def beat(_args=None):

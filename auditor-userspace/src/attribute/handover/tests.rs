@@ -96,7 +96,7 @@ fn claim(ring: &File, sequence: u64, cookie: u64) {
     raw[8..16].copy_from_slice(&900u64.to_le_bytes());
     raw[16..24].copy_from_slice(&cookie.to_le_bytes());
     raw[58] = auditor_common::hint::operation::CONNECT;
-    let checksum = crc32fast::hash(&raw[..60]);
+    let checksum = auditor_common::hint::checksum(raw.first_chunk().expect("sixty bytes"));
     raw[60..].copy_from_slice(&checksum.to_le_bytes());
     ring.write_all_at(&raw, HEADER_LEN as u64 + (sequence - 1) * 64).expect("a write");
     ring.write_all_at(&sequence.to_le_bytes(), header::HEAD_AT as u64).expect("a write");
