@@ -11,8 +11,8 @@ impl Verifier {
             let outcome = self.at_the_end();
             let _ = self.keep(outcome);
         }
-        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
-        let root = self.checkpoint.as_ref().map_or_else(crate::merkle::empty, |signed| signed.checkpoint.root);
+        let size = self.sealed.size();
+        let root = self.sealed.newest.as_ref().map_or_else(crate::merkle::empty, |signed| signed.checkpoint.root);
         let head = self.head.answer(&self.evidence, self.finding.is_none());
         let mut answers =
             [self.authenticity(), self.integrity(), head, self.tail(), self.time(), self.coverage.answer()];
@@ -43,7 +43,7 @@ impl Verifier {
         let asked = !matches!(self.evidence.released, Released::NotKept) || self.evidence.tail.is_some();
         required[Question::Tail as usize] = asked;
         let finding = self.finding.take();
-        let sealed_wall_ns = self.sealed_wall_ns;
+        let sealed_wall_ns = self.sealed.wall_ns;
         let (gaps, gap_count) = self.coverage.gaps();
         Verdict { origin, answers, finding, records, size, root, sealed_wall_ns, unsealed, gaps, gap_count, required }
     }
@@ -51,7 +51,7 @@ impl Verifier {
     fn at_the_end(&mut self) -> Result<(), Finding> {
         self.seal_has_its_checkpoint()?;
         self.links.hold()?;
-        let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
+        let Some(newest) = self.sealed.newest.as_ref().map(|signed| signed.checkpoint.clone()) else {
             return Err(Finding::integrity(self.start, "there is no checkpoint"));
         };
         // Where the next ledger declares that this one was cut, that is what is to be said of its end. An export may be
@@ -89,7 +89,7 @@ impl Verifier {
         if self.identity.pinned {
             let sentence = format!(
                 "{} checkpoints, each signed by the log's key and its epoch's, down from the pinned key",
-                self.checkpoints
+                self.sealed.checkpoints
             );
             return Answer::new(Standing::Proven, sentence);
         }
@@ -121,7 +121,7 @@ impl Verifier {
         if let Some(tail) = &self.evidence.tail {
             return tail.clone();
         }
-        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let size = self.sealed.size();
         let only_begun = "it has its first seal, and no head file yet says that there is more";
         match &self.evidence.released {
             Released::NotKept => {
@@ -134,7 +134,7 @@ impl Verifier {
             }
             Released::Missing => Answer::new(Standing::Violated, "the head file is missing"),
             Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
-            Released::Newest(_) if self.released_met => {
+            Released::Newest(_) if self.sealed.released_met => {
                 Answer::new(Standing::Proven, format!("complete up to size {size}, and not behind what was released"))
             }
             Released::Newest(_) if self.finding.is_some() => {
@@ -150,7 +150,7 @@ impl Verifier {
 
     /// There is nothing but the first seal.
     fn only_begun(&self) -> bool {
-        self.start == 0 && self.checkpoints == 1
+        self.start == 0 && self.sealed.checkpoints == 1
     }
 
     /// Is this ledger the next one after that?

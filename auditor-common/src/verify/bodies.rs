@@ -1,6 +1,5 @@
 //! What a row says, and what follows from it for those after.
 
-use super::checkpoints::LastSeal;
 use super::{Finding, Verifier};
 use crate::body::{Body, BodyError, SCHEMA, schema};
 use crate::record::{EntryType, Row};
@@ -39,7 +38,7 @@ impl Verifier {
                 if let Some(streams) = &streams {
                     self.table(seq, streams, &seal.streams)?;
                 }
-                self.seal = Some(LastSeal::of(entry, seal));
+                self.sealed.expect(entry, seal);
             }
             Body::Rotate(rotate) => self.epochs.rotate(rotate),
             Body::Clock(step) => self.epochs.clock_step(step),

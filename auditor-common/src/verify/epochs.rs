@@ -85,7 +85,7 @@ impl Verifier {
         let wrong = |sentence: String| Err(Finding::integrity(seq, format!("record {seq}: {sentence}")));
         let number = note.epoch;
         if note.start != seq {
-            let ended = self.ended && self.checkpoint.as_ref().is_some_and(|it| it.checkpoint.size == seq);
+            let ended = self.sealed.ends_epoch && self.sealed.size() == seq;
             return if ended { wrong(format!("the note of epoch {} is missing", number + 1)) } else { Ok(()) };
         }
         if note.root != self.tree.root() {
@@ -99,7 +99,7 @@ impl Verifier {
             Some(rotate) => rotate == (number, *note.key.public()),
             None => seq > 0 && self.identity.epoch_of(seq - 1).is_some_and(|before| before.start < self.start),
         };
-        if seq > self.start && !(announced && self.ended) {
+        if seq > self.start && !(announced && self.sealed.ends_epoch) {
             return wrong(format!("epoch {number} begins without the ROTATE and the seal before it"));
         }
         self.epochs.begin();

@@ -1,13 +1,12 @@
 //! Row after row: what each must pass, in this order.
 
-use super::checkpoints::LastSeal;
+use super::checkpoints::Sealed;
 use super::coverage::Coverage;
 use super::epochs::Epochs;
 use super::head::Head;
 use super::links::Links;
 use super::{Digest, Evidence, Finding, Identity, Start, times};
 use crate::body::{Body, Export};
-use crate::checkpoint::SignedCheckpoint;
 use crate::merkle::{GrowingTree, Hash, leaf};
 use crate::record::{ENTRY_LEN, Entry, EntryType, Row, genesis_prev};
 use crate::stream::StreamTable;
@@ -32,15 +31,7 @@ pub struct Verifier {
     pub(super) epochs: Epochs,
     pub(super) head: Head,
     pub(super) export: Option<Export>,
-    /// The SEAL that was the last record, until its checkpoint comes.
-    pub(super) seal: Option<LastSeal>,
-    pub(super) checkpoint: Option<SignedCheckpoint>,
-    pub(super) note_hash: Hash,
-    pub(super) sealed_wall_ns: u64,
-    pub(super) checkpoints: u64,
-    pub(super) released_met: bool,
-    /// The last checkpoint was its epoch's last.
-    pub(super) ended: bool,
+    pub(super) sealed: Sealed,
     pub(super) coverage: Coverage,
     /// Which record is of a newer version, in a sentence.
     pub(super) newer: Option<String>,
@@ -67,13 +58,7 @@ impl Verifier {
             epochs: Epochs::new(),
             head,
             export: None,
-            seal: None,
-            checkpoint: None,
-            note_hash: [0; 32],
-            sealed_wall_ns: 0,
-            checkpoints: 0,
-            released_met: false,
-            ended: false,
+            sealed: Sealed::default(),
             coverage: Coverage::new(first > 0),
             newer: None,
             finding: None,
