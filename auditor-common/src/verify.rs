@@ -15,16 +15,26 @@
 //! and one exit code; what is not proven is never called so.
 
 mod answers; // what is to be said at the end
+mod bodies; // what a row says
 mod checkpoints; // roots and signatures
 mod coverage; // marks of the kernel against what is recorded
+mod digest; // the hashes of a row
+mod epochs; // where they begin, and the times that lie in them
+mod evidence; // what is held against the rows
 mod export; // an export's files -> verdict
+mod head; // where the rows begin
 mod identity; // pinned key -> log's key -> epoch keys
 mod json; // a verdict for programs and for people
-mod rows; // links, leaves, commitments, times
+mod links; // each row holds the leaf hash of the one before
+mod rows; // what each row must pass, in order
+mod streams; // which records are whose
+mod times; // clocks, from one record to the next
 
+pub use digest::Digest;
+pub use evidence::{Evidence, ProvenEnd, Released, Scope, Start};
 pub use export::{Expect, ExportError, Files, MAX_FILE, format_streams, format_table, verify_export};
 pub use identity::{Identity, Trust};
-pub use rows::{Digest, Evidence, ProvenEnd, Released, Scope, Start, Verifier};
+pub use rows::Verifier;
 
 use crate::merkle::Hash;
 
@@ -124,8 +134,12 @@ pub enum Finding {
 }
 
 impl Finding {
+    fn violated(question: Question, record: Option<u64>, sentence: impl Into<String>) -> Self {
+        Self::Violated { question, record, sentence: sentence.into() }
+    }
+
     fn integrity(record: u64, sentence: impl Into<String>) -> Self {
-        Self::Violated { question: Question::Integrity, record: Some(record), sentence: sentence.into() }
+        Self::violated(Question::Integrity, Some(record), sentence)
     }
 
     /// The sentence.

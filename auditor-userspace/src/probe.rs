@@ -318,7 +318,7 @@ fn found<T>(result: Result<T, MapError>, what: &'static str) -> Result<Option<T>
     match result {
         Ok(value) => Ok(Some(value)),
         Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(None),
-        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ProbeError::refused(what, &error)),
     }
 }

@@ -1,11 +1,9 @@
 //! Bytes out of the kernel: the reading end of the BPF ring buffer.
 
 use aya::maps::{MapData, RingBuf};
-use std::{
-    io,
-    os::fd::{AsRawFd as _, RawFd},
-    time::Duration,
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::{io, time::Duration};
 
 /// The reading end. There is one for a probe.
 pub struct Ring {
@@ -29,26 +27,17 @@ impl Ring {
         samples
     }
 
-    /// Sleeps until there is a batch, an event about a process, or the time is over. `Ok(true)`: there is something.
+    /// Sleeps until there is a batch, an event about a process, or the time is over.
     ///
     /// Events about sockets alone do not wake the reader until there are many: it has to look now and then, say every
     /// 100 ms.
-    pub fn wait(&self, at_most: Duration) -> io::Result<bool> {
-        let mut poll = libc::pollfd { fd: self.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let milliseconds = i32::try_from(at_most.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: one `pollfd`, alive for the call, with a descriptor that `self` holds.
-        match unsafe { libc::poll(&raw mut poll, 1, milliseconds) } {
-            -1 => match io::Error::last_os_error() {
-                // A signal is a reason to look.
-                error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-                error => Err(error),
-            },
-            ready => Ok(ready > 0),
+    pub fn wait(&self, at_most: Duration) -> io::Result<()> {
+        // A time that no clock can count to is no limit.
+        let at_most = Timespec::try_from(at_most).ok();
+        match poll(&mut [PollFd::new(&self.ring, PollFlags::IN)], at_most.as_ref()) {
+            // A signal is a reason to look.
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-    }
-
-    /// For a poll of several descriptors: readable when [`Ring::wait`] would return.
-    pub fn descriptor(&self) -> RawFd {
-        self.ring.as_raw_fd()
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use xtask::process::{self, say};
 use xtask::programs::Profile;
 use xtask::{ebpf, paths, programs, python};
@@ -22,16 +22,17 @@ const TABLES: &[(&str, Table)] = &[
     ("soak", soak),
 ];
 
-/// Prints one table, or all; `arguments` go to its program.
+/// The names of the tables.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(name, _)| *name)
+}
+
+/// Prints one table of these names, or all; `arguments` go to its program.
 pub(crate) fn run(which: Option<&str>, arguments: &[String]) -> Result<()> {
     let checkout = paths::checkout()?;
-    let wanted: Vec<_> = TABLES.iter().filter(|(name, _)| which.is_none_or(|which| which == *name)).collect();
-    if wanted.is_empty() {
-        let names: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
-        bail!("there is no such table; there are: {}", names.join(", "));
-    }
+    let wanted = TABLES.iter().filter(|(name, _)| which.is_none_or(|which| which == *name));
     // One that misses its goal does not keep the others from being printed.
-    let results: Vec<Result<()>> = wanted.iter().map(|(_, table)| table(&checkout, arguments)).collect();
+    let results: Vec<Result<()>> = wanted.map(|(_, table)| table(&checkout, arguments)).collect();
     results.into_iter().collect()
 }
 

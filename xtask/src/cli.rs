@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use xtask::odoo::serve::Server;
 use xtask::odoo::staging::Addons;
@@ -57,7 +58,8 @@ enum Task {
     Vectors,
     /// Measure what it costs, and print the tables
     Bench {
-        /// One table: kernel, daemon, hook, ledger, app or soak; all by default
+        /// One table; all by default
+        #[arg(value_parser = PossibleValuesParser::new(bench::names()))]
         table: Option<String>,
         /// What its program is told
         #[arg(last = true)]

@@ -1,4 +1,4 @@
-//! Bytes to bodies: first the tables of [`schema`](super::schema), then the values.
+//! Bytes to bodies: first the tables of [`schema`], then the values.
 
 use minicbor::Decoder;
 

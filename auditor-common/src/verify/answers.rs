@@ -1,9 +1,7 @@
 //! What is to be said at the end: the six answers.
 
-use super::rows::{Broken, changed_or_link, tail_violated};
-use super::{Answer, Finding, Question, Released, Scope, Standing, Start, Verdict, Verifier};
+use super::{Answer, Finding, Question, Released, Scope, Standing, Verdict, Verifier};
 use crate::origin::Origin;
-use crate::stream::StreamTable;
 
 impl Verifier {
     /// What is to be said at the end of the rows.
@@ -13,10 +11,11 @@ impl Verifier {
             let outcome = self.at_the_end();
             let _ = self.keep(outcome);
         }
-        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
-        let root = self.checkpoint.as_ref().map_or_else(crate::merkle::empty, |signed| signed.checkpoint.root);
+        let size = self.sealed.size();
+        let root = self.sealed.newest.as_ref().map_or_else(crate::merkle::empty, |signed| signed.checkpoint.root);
+        let head = self.head.answer(&self.evidence, self.finding.is_none());
         let mut answers =
-            [self.authenticity(), self.integrity(), self.head(), self.tail(), self.time(), self.coverage.answer()];
+            [self.authenticity(), self.integrity(), head, self.tail(), self.time(), self.coverage.answer()];
         match &self.finding {
             Some(Finding::Violated { question, sentence, .. }) => {
                 for answer in answers.iter_mut().filter(|answer| answer.standing != Standing::Violated) {
@@ -44,33 +43,30 @@ impl Verifier {
         let asked = !matches!(self.evidence.released, Released::NotKept) || self.evidence.tail.is_some();
         required[Question::Tail as usize] = asked;
         let finding = self.finding.take();
-        let sealed_wall_ns = self.sealed_wall_ns;
+        let sealed_wall_ns = self.sealed.wall_ns;
         let (gaps, gap_count) = self.coverage.gaps();
         Verdict { origin, answers, finding, records, size, root, sealed_wall_ns, unsealed, gaps, gap_count, required }
     }
 
     fn at_the_end(&mut self) -> Result<(), Finding> {
         self.seal_has_its_checkpoint()?;
-        if let Some(Broken { before }) = self.broken {
-            return Err(changed_or_link(before));
-        }
-        let Some(newest) = self.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()) else {
+        self.links.hold()?;
+        let Some(newest) = self.sealed.newest.as_ref().map(|signed| signed.checkpoint.clone()) else {
             return Err(Finding::integrity(self.start, "there is no checkpoint"));
         };
         // Where the next ledger declares that this one was cut, that is what is to be said of its end. An export may be
         // signed, and so have the notes, of epochs that began after its checkpoint.
         if self.evidence.declared.is_none()
             && matches!(self.evidence.scope, Scope::Store)
-            && let Some(next) = self.identity.epochs.get(self.epoch_reached + 1)
+            && let Some(next) = self.identity.epochs.get(self.epochs.reached + 1)
             && next.start > self.next().max(newest.size)
         {
             let sentence = format!("epoch {} begins at record {}, which is missing", next.epoch, next.start);
-            return Err(tail_violated(Some(self.next()), sentence));
+            return Err(tail(Some(self.next()), sentence));
         }
         if let Released::Newest(released) = &self.evidence.released {
             let same_ledger = released.checkpoint.origin == newest.origin;
-            let signed =
-                self.signatures(released, &|sentence| tail_violated(None, format!("the head file: {sentence}")));
+            let signed = self.signatures(released, &|sentence| tail(None, format!("the head file: {sentence}")));
             if same_ledger {
                 signed?;
             }
@@ -80,7 +76,7 @@ impl Verifier {
                     "{missing} signed records are missing after record {}: cut, or lost by the disk; we cannot tell",
                     newest.size - 1
                 );
-                return Err(tail_violated(Some(newest.size), sentence));
+                return Err(tail(Some(newest.size), sentence));
             }
         }
         match self.newer.take() {
@@ -93,7 +89,7 @@ impl Verifier {
         if self.identity.pinned {
             let sentence = format!(
                 "{} checkpoints, each signed by the log's key and its epoch's, down from the pinned key",
-                self.checkpoints
+                self.sealed.checkpoints
             );
             return Answer::new(Standing::Proven, sentence);
         }
@@ -118,43 +114,6 @@ impl Verifier {
         Answer::new(Standing::Proven, sentence)
     }
 
-    fn head(&self) -> Answer {
-        if self.start == 0 {
-            return Answer::new(Standing::Proven, "it begins with its first record");
-        }
-        if self.finding.is_some() {
-            // The record that explains it may be one that was not come to.
-            return Answer::new(Standing::NotProven, "the verification ended before its time");
-        }
-        if self.evidence.slice {
-            let sentence = format!("a slice from record {} on: what comes before was not asked for", self.start);
-            return Answer::new(Standing::NotProven, sentence);
-        }
-        let Some(prune) = &self.prune else {
-            return Answer::new(
-                Standing::Violated,
-                format!("the records before {} are missing, and no record says that they were removed", self.start),
-            );
-        };
-        // Removing takes a moment for each file: what lies before the place that was announced may still be there. Where
-        // it is gone, what begins there is what was announced.
-        let Start { range, streams } = &self.begun_with;
-        let excerpt = matches!(self.evidence.scope, Scope::Excerpt { .. });
-        let announced = prune.root == range.root()
-            && prune.range == range.hashes()
-            && (excerpt || StreamTable::from_ends(&prune.streams).as_ref() == Some(streams));
-        if prune.min_index == self.start && !announced {
-            return Answer::new(
-                Standing::Violated,
-                format!("it begins with record {}, and not as PRUNE says", self.start),
-            );
-        }
-        Answer::new(
-            Standing::Proven,
-            format!("it begins with record {}: what was before was removed by policy", self.start),
-        )
-    }
-
     fn tail(&self) -> Answer {
         if let Some(recover) = &self.evidence.declared {
             return Answer::new(Standing::Violated, format!("the next ledger declares: {}", recover.cause));
@@ -162,7 +121,7 @@ impl Verifier {
         if let Some(tail) = &self.evidence.tail {
             return tail.clone();
         }
-        let size = self.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let size = self.sealed.size();
         let only_begun = "it has its first seal, and no head file yet says that there is more";
         match &self.evidence.released {
             Released::NotKept => {
@@ -175,7 +134,7 @@ impl Verifier {
             }
             Released::Missing => Answer::new(Standing::Violated, "the head file is missing"),
             Released::Damaged => Answer::new(Standing::Violated, "the head file cannot be read"),
-            Released::Newest(_) if self.released_met => {
+            Released::Newest(_) if self.sealed.released_met => {
                 Answer::new(Standing::Proven, format!("complete up to size {size}, and not behind what was released"))
             }
             Released::Newest(_) if self.finding.is_some() => {
@@ -191,7 +150,7 @@ impl Verifier {
 
     /// There is nothing but the first seal.
     fn only_begun(&self) -> bool {
-        self.start == 0 && self.checkpoints == 1
+        self.start == 0 && self.sealed.checkpoints == 1
     }
 
     /// Is this ledger the next one after that?
@@ -201,10 +160,14 @@ impl Verifier {
     }
 
     fn time(&self) -> Answer {
-        let steps = match self.clock_steps {
+        let steps = match self.epochs.clock_steps {
             0 => "they are in order".to_owned(),
             steps => format!("they are in order, with {steps} declared steps of the clock"),
         };
         Answer::new(Standing::NotProven, format!("times are the host's own word, no witness confirms them; {steps}"))
     }
+}
+
+fn tail(record: Option<u64>, sentence: String) -> Finding {
+    Finding::violated(Question::Tail, record, sentence)
 }

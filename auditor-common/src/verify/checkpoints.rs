@@ -1,15 +1,93 @@
 //! Checkpoint after checkpoint: roots and signatures.
 
-use super::rows::{Broken, changed_or_link, tail_violated};
-use super::{Finding, Released, Scope, Verifier};
+use super::{Finding, Question, Released, Scope, Verifier};
+use crate::body::Seal;
 use crate::checkpoint::SignedCheckpoint;
 use crate::merkle::{Hash, sha256, subtrees};
 use crate::note::NoteError;
+use crate::record::Entry;
+
+/// How far the rows are sealed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sealed {
+    /// The SEAL that was the last record, until its checkpoint comes.
+    due: Option<LastSeal>,
+    /// The newest checkpoint that verified.
+    pub(super) newest: Option<SignedCheckpoint>,
+    /// SHA-256 of its note.
+    note_hash: Hash,
+    /// When its SEAL was appended, CLOCK_REALTIME nanoseconds.
+    pub(super) wall_ns: u64,
+    /// It is the last one of its epoch.
+    pub(super) ends_epoch: bool,
+    /// How many verified.
+    pub(super) checkpoints: u64,
+    /// One of them is the one that was released.
+    pub(super) released_met: bool,
+}
+
+impl Sealed {
+    /// A SEAL was read: its checkpoint must come before the next row.
+    pub(super) fn expect(&mut self, entry: &Entry, seal: &Seal) {
+        self.due = Some(LastSeal::of(entry, seal));
+    }
+
+    /// Size of the newest checkpoint; 0 if there is none.
+    pub(super) fn size(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |signed| signed.checkpoint.size)
+    }
+
+    /// Does the SEAL name the newest checkpoint as the one before its own? In rows that begin in the middle nobody knows of
+    /// the first.
+    fn is_named_by(&self, seal: &LastSeal, from_genesis: bool) -> bool {
+        let named = (seal.previous_checkpoint, seal.previous_size);
+        match &self.newest {
+            Some(before) => named == (self.note_hash, before.checkpoint.size),
+            None => !from_genesis || named == ([0; 32], 0),
+        }
+    }
+}
+
+/// A SEAL, and what its checkpoint must be like.
+#[derive(Clone, Debug)]
+struct LastSeal {
+    seq: u64,
+    end_of_epoch: bool,
+    previous_checkpoint: Hash,
+    previous_size: u64,
+    wall_ns: u64,
+    epoch: u32,
+}
+
+impl LastSeal {
+    fn of(entry: &Entry, seal: &Seal) -> Self {
+        Self {
+            seq: entry.seq,
+            end_of_epoch: seal.end_of_epoch,
+            previous_checkpoint: seal.previous_checkpoint,
+            previous_size: seal.previous_size,
+            wall_ns: entry.wall_ns,
+            epoch: entry.epoch,
+        }
+    }
+}
 
 impl Verifier {
+    /// Was the last record one whose checkpoint must be there?
+    #[must_use]
+    pub fn expects_a_checkpoint(&self) -> bool {
+        self.sealed.due.as_ref().is_some_and(|seal| seal.end_of_epoch || matches!(self.evidence.scope, Scope::Store))
+    }
+
+    /// Looks at the checkpoint of the present size.
+    pub fn checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
+        let outcome = self.look_at_checkpoint(size, note);
+        self.keep(outcome)
+    }
+
     /// Every SEAL is the last leaf of a checkpoint: one that has none was robbed of it.
     pub(super) fn seal_has_its_checkpoint(&mut self) -> Result<(), Finding> {
-        match self.seal.take() {
+        match self.sealed.due.take() {
             None => Ok(()),
             // In a part of a ledger there are those at which epochs end.
             Some(seal) if !matches!(self.evidence.scope, Scope::Store) && !seal.end_of_epoch => Ok(()),
@@ -19,18 +97,16 @@ impl Verifier {
         }
     }
 
-    pub(super) fn look_at_checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
+    fn look_at_checkpoint(&mut self, size: u64, note: &[u8]) -> Result<(), Finding> {
         let record = size.saturating_sub(1);
         let wrong = |sentence: String| Finding::integrity(record, format!("checkpoint of size {size}: {sentence}"));
         if size > self.next() {
             let sentence = format!("records {} to {record} are missing, which a checkpoint covers", self.next());
-            return Err(tail_violated(Some(self.next()), sentence));
+            return Err(Finding::violated(Question::Tail, Some(self.next()), sentence));
         }
-        if let Some(Broken { before }) = self.broken {
-            return Err(changed_or_link(before));
-        }
+        self.links.hold()?;
         let signed = SignedCheckpoint::parse(note).map_err(|error| wrong(error.to_string()))?;
-        let Some(seal) = self.seal.take() else {
+        let Some(seal) = self.sealed.due.take() else {
             return Err(wrong("its last record is not a SEAL".to_owned()));
         };
         if signed.checkpoint.size != size || size != self.next() || seal.seq != record {
@@ -49,13 +125,8 @@ impl Verifier {
         if signed.checkpoint.root != self.tree.root() {
             return Err(Finding::integrity(record, self.between_roots(size)));
         }
-        let follows = match &self.checkpoint {
-            _ if !matches!(self.evidence.scope, Scope::Store) => true,
-            Some(before) => (self.note_hash, before.checkpoint.size) == (seal.previous_checkpoint, seal.previous_size),
-            None if self.start == 0 => (seal.previous_checkpoint, seal.previous_size) == ([0; 32], 0),
-            None => true,
-        };
-        if !follows {
+        // In a part of a ledger the checkpoint before is not there.
+        if matches!(self.evidence.scope, Scope::Store) && !self.sealed.is_named_by(&seal, self.start == 0) {
             return Err(wrong("its SEAL names another checkpoint before it".to_owned()));
         }
         if let Released::Newest(released) = &self.evidence.released
@@ -63,15 +134,15 @@ impl Verifier {
         {
             if released.checkpoint != signed.checkpoint {
                 let sentence = format!("another root was released at size {size}: the ledger was forked");
-                return Err(super::rows::tail_violated(Some(size - 1), sentence));
+                return Err(Finding::violated(Question::Tail, Some(record), sentence));
             }
-            self.released_met = true;
+            self.sealed.released_met = true;
         }
-        self.note_hash = sha256(note);
-        self.ended = seal.end_of_epoch;
-        self.sealed_wall_ns = seal.wall_ns;
-        self.checkpoint = Some(signed);
-        self.checkpoints += 1;
+        self.sealed.note_hash = sha256(note);
+        self.sealed.ends_epoch = seal.end_of_epoch;
+        self.sealed.wall_ns = seal.wall_ns;
+        self.sealed.newest = Some(signed);
+        self.sealed.checkpoints += 1;
         Ok(())
     }
 
@@ -82,9 +153,7 @@ impl Verifier {
     }
 
     fn look_at_the_rest(&mut self, right: &[Hash], note: &[u8]) -> Result<(), Finding> {
-        if let Some(Broken { before }) = self.broken {
-            return Err(changed_or_link(before));
-        }
+        self.links.hold()?;
         self.seal_has_its_checkpoint()?;
         let end = self.next();
         let wrong = |sentence: String| Finding::integrity(end.saturating_sub(1), format!("the checkpoint: {sentence}"));
@@ -110,8 +179,8 @@ impl Verifier {
         if whole.root() != signed.checkpoint.root {
             return Err(Finding::integrity(end.saturating_sub(1), self.between_roots(end)));
         }
-        self.checkpoint = Some(signed);
-        self.checkpoints += 1;
+        self.sealed.newest = Some(signed);
+        self.sealed.checkpoints += 1;
         Ok(())
     }
 
@@ -135,7 +204,7 @@ impl Verifier {
 
     /// Which records a root that does not fit is about: those since the root before.
     fn between_roots(&self, size: u64) -> String {
-        let from = self.checkpoint.as_ref().map_or(self.start, |before| before.checkpoint.size);
+        let from = self.sealed.newest.as_ref().map_or(self.start, |before| before.checkpoint.size);
         format!("records {from} to {} are not those that were sealed at size {size}", size - 1)
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Coverage {
 }
 
 fn violated(seq: u64, sentence: String) -> Finding {
-    Finding::Violated { question: Question::Coverage, record: Some(seq), sentence: format!("record {seq}: {sentence}") }
+    Finding::violated(Question::Coverage, Some(seq), format!("record {seq}: {sentence}"))
 }
 
 impl Coverage {

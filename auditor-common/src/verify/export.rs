@@ -8,8 +8,7 @@ mod streams; // where streams stand
 
 use std::collections::BTreeMap;
 
-use super::rows::Scope;
-use super::{Answer, Evidence, Finding, Identity, Question, Standing, Start, Trust, Verdict, Verifier};
+use super::{Answer, Evidence, Finding, Identity, Question, Scope, Standing, Start, Trust, Verdict, Verifier};
 use crate::body::{Body, SCHEMA};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::export::{ERASED, EXPIRED, ExportNote, TILE, WITHHELD, filter, tile_path};
@@ -80,7 +79,7 @@ impl From<std::io::Error> for Stop {
 }
 
 fn violated(question: Question, sentence: impl Into<String>) -> Stop {
-    Stop::Finding(Finding::Violated { question, record: None, sentence: sentence.into() })
+    Stop::Finding(Finding::violated(question, None, sentence))
 }
 
 fn damaged(sentence: impl Into<String>) -> Stop {

@@ -1,6 +1,6 @@
 //! Whose keys: from the key that the verifier pinned to the log's, and along the epochs.
 
-use super::Finding;
+use super::{Finding, Question};
 use crate::epoch::{EpochNote, SignedEpoch, SignedNode};
 use crate::note::{NoteError, VerifierKey};
 use crate::origin::{Origin, root_name};
@@ -34,11 +34,7 @@ fn unknown(sentence: impl Into<String>) -> Finding {
 /// A signature that is not there says nothing; one that is wrong says that somebody changed what it is over.
 fn judge(what: &str, error: NoteError) -> Finding {
     match error {
-        NoteError::BadSignature { .. } => Finding::Violated {
-            question: super::Question::Authenticity,
-            record: None,
-            sentence: format!("{what}: {error}"),
-        },
+        NoteError::BadSignature { .. } => Finding::violated(Question::Authenticity, None, format!("{what}: {error}")),
         error => unknown(format!("{what}: {error}")),
     }
 }
@@ -101,7 +97,7 @@ fn follow(
             } else {
                 format!("{what} is missing")
             };
-            return Err(Finding::Violated { question: super::Question::Authenticity, record: None, sentence });
+            return Err(Finding::violated(Question::Authenticity, None, sentence));
         }
         let signer = match epochs.last() {
             Some(last) => Some(&last.key),

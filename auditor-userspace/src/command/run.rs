@@ -112,7 +112,7 @@ pub(super) fn run(places: Places, args: RunArgs) -> anyhow::Result<u8> {
         instances: Arc::clone(&instances),
         exports: Exports::new(config.places.state.clone(), store.reader()),
         prover: Prover::new(config.places.state.clone()),
-        own_uid: own_uid(),
+        own_uid: rustix::process::geteuid().as_raw(),
     };
     let finder = Finder::new(config.scope.clone(), config.file.instances.clone());
     let mut pipeline = Pipeline::new(Parts {
@@ -298,9 +298,4 @@ fn missing_tier(coverage: &[HookStatus]) -> Option<String> {
 fn own_digest() -> anyhow::Result<[u8; 32]> {
     let binary = fs::read("/proc/self/exe").context("cannot read the daemon's own binary")?;
     Ok(Sha256::digest(binary).into())
-}
-
-fn own_uid() -> u32 {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    unsafe { libc::geteuid() }
 }
