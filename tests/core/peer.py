@@ -21,6 +21,11 @@ CHANNELS = (
 OPERATIONS = {1: 'connect', 2: 'send', 3: 'spawn', 5: 'call', 6: 'serve'}
 
 
+def checksum(body):
+    """Of an entry: its first sixty bytes as a number, modulo a prime; the low bits of that, inverted."""
+    return int.from_bytes(body, 'little') % (2**61 - 1) & 0xFFFFFFFF ^ 0xFFFFFFFF
+
+
 class Ring:
     """Reads a ring by `pread`, from its own knowledge of the layout."""
 
@@ -49,11 +54,10 @@ class Ring:
 
     def entry(self, sequence):
         raw = os.pread(self.fd, ENTRY_LEN, HEADER_LEN + (sequence - 1) % ENTRIES * ENTRY_LEN)
-        found, time, key, chain, site, origin, database, detail, port, operation, channel, checksum = (
+        found, time, key, chain, site, origin, database, detail, port, operation, channel, check = (
             struct.unpack('<QQQ4I16sHBBI', raw)
         )
-        reckoned = int.from_bytes(raw[:60], 'little') % (2**61 - 1) & 0xFFFFFFFF ^ 0xFFFFFFFF
-        assert found == sequence and checksum == reckoned, (sequence, raw)
+        assert found == sequence and check == checksum(raw[:60]), (sequence, raw)
         return {
             'pid': self.pid,
             'sequence': sequence,

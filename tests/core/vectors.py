@@ -15,6 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'odoo_addon' / 'mit_network_audit'))
 
+import peer
 from core import hints, redaction
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'vectors' / 'hints.txt'
@@ -137,7 +138,7 @@ NAMES = {1: 'connect', 2: 'send', 3: 'spawn', 5: 'call', 6: 'serve'}
 
 def entry(sequence, time, key, ids, detail, port, operation, channel):
     body = struct.pack('<QQQ4I16sHBB', sequence, time, key, *ids, detail, port, operation, channel)
-    return body + struct.pack('<I', 0xFFFFFFFF ^ (int.from_bytes(body, 'little') % (2**61 - 1) & 0xFFFFFFFF))
+    return body + struct.pack('<I', peer.checksum(body))
 
 
 def entry_lines():

@@ -113,18 +113,8 @@ fn executable(line: &str) -> Option<&str> {
 /// rewriting (a static key of the scheduler's clock), which hardware forbids and the emulator does not; the guest then panics.
 fn boot(kernel: &Path, image: &Path) -> Result<Tally> {
     let mut qemu = Command::new("timeout");
-    qemu.args([
-        PATIENCE,
-        "qemu-system-x86_64",
-        "-accel",
-        "tcg,thread=single",
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "1500",
-    ]);
+    qemu.args([PATIENCE, "qemu-system-x86_64", "-accel", "tcg,thread=single"]);
+    qemu.args(["-cpu", "max", "-smp", "2", "-m", "1500"]);
     qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-append", "console=ttyS0 quiet panic=-1", "-kernel"]);
     qemu.arg(kernel).arg("-initrd").arg(image);
     let output = qemu.stdin(Stdio::null()).output().context("the emulator does not start")?;

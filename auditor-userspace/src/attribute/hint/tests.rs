@@ -7,7 +7,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde_json::json;
 
 use super::strings::{STRINGS_KEPT_BYTES_MAX, STRINGS_KEPT_MAX};
-use super::{Batch, Claim, HOLE_READS_MAX, NotARing, RingReader, decode};
+use super::{Batch, Claim, HOLE_READS_MAX, NotARing, RingReader, checksum, decode};
 
 fn memfd(length: u64) -> OwnedFd {
     let fd = memfd_create("network-audit-hints", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).expect("a memfd");
@@ -63,9 +63,14 @@ fn entry(sequence: u64, operation: u8, chain: u32) -> [u8; ENTRY_LEN] {
     raw[16..24].copy_from_slice(&sequence.to_le_bytes());
     raw[24..28].copy_from_slice(&chain.to_le_bytes());
     raw[58] = operation;
-    let checksum = auditor_common::hint::checksum(raw.first_chunk().expect("sixty bytes"));
-    raw[60..].copy_from_slice(&checksum.to_le_bytes());
+    sum_up(&mut raw);
     raw
+}
+
+/// Gives an entry the checksum that it should have.
+fn sum_up(raw: &mut [u8; ENTRY_LEN]) {
+    let checksum = checksum(raw.first_chunk().expect("sixty bytes"));
+    raw[60..].copy_from_slice(&checksum.to_le_bytes());
 }
 
 fn keys(batch: &Batch) -> Vec<u64> {
@@ -177,8 +182,7 @@ fn a_hook_that_is_silent_while_requests_are_served_is_noticed() {
     {
         let mut raw = entry(sequence, operation, 0);
         raw[8..16].copy_from_slice(&u64::to_le_bytes(monotonic_ns));
-        let checksum = auditor_common::hint::checksum(raw.first_chunk().expect("sixty bytes"));
-        raw[60..].copy_from_slice(&checksum.to_le_bytes());
+        sum_up(&mut raw);
         ring.put(HEADER_LEN + (sequence - 1) as usize * ENTRY_LEN, &raw);
         ring.head(sequence);
         assert_eq!(reader.read_new().unwrap().claims.len(), 1);
